@@ -79,6 +79,7 @@ TRAINED = {  # by kind of generator, as in docs/generators.md
     "munit": "a transform of images as in MUNIT",
 }
 GROWTH = {"keep": "every class grows by this ratio", "equalise": "all classes end equally large"}
+CHOSEN = {"all": "", "hard": " Variants are made of the third of each class that the scorer learns worst."}
 DRAWN_AFRESH = "New images in the source train it anew."
 KEPT = "New images in the source do not train it anew."
 
@@ -103,7 +104,7 @@ def _describe_plan(look: Look, recipe: Recipe) -> Look:
     return replace(
         look,
         description=f"How many images each class gets: {plan.ratio:g} are added per real image, and"
-        f" {GROWTH[plan.balance]}.",
+        f" {GROWTH[plan.balance]}.{CHOSEN[plan.seeds]}",
     )
 
 

@@ -211,7 +211,7 @@ def make_facts() -> dict[str, Any]:
         "mix": {"real": 50, "generated": 97, "real_weight": 10.0, "real_share": 0.8375},
         "examples": [{"name": CLASSES[0], "real": PICTURE, "generated": PICTURE},
                      {"name": CLASSES[1], "real": PICTURE, "generated": None}],
-        "used": True, "usability": [make_usability()], "variants": [], "imagination": [], "sheets": [],
+        "used": True, "usability": [make_usability()], "variants": [], "seeds": None, "imagination": [], "sheets": [],
         "classes": len(CLASSES), "prior": None,
         "filters": make_filters(),
         "measures": describe_measures(list_measures(len(CLASSES)), CLASSES),

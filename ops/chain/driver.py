@@ -14,6 +14,7 @@ from ops.chain.figures import LAST, write_figures
 from ops.chain.findings import pictures_have_one_label
 from ops.chain.parts.external_networks import check_external_networks, check_reference_network
 from ops.chain.parts.fold_images import read_pool
+from ops.chain.parts.imagination_scorers import check_scorer_of_imagination
 from ops.chain.parts.keeping import GENERATOR, is_keepable, keep_generator, require_stable_splits, require_unseen
 from ops.chain.parts.pools import (
     PRIOR,
@@ -229,6 +230,7 @@ def validate(workspace: Workspace, expansion: str, warn: Callable[[str], None] =
     height, width, channels = shape
     check_external_networks(recipe.filter, workspace.root, class_names)
     check_reference_network(recipe.verdict.reference, workspace.root)
+    check_scorer_of_imagination(recipe, workspace.root, class_names)
     KINDS[recipe.generator.kind].check(recipe.generator, workspace.root, class_names, (channels, height, width))
     if recipe.prior is not None:
         _check_pool(workspace, expansion, recipe, (height, width, channels), known)

@@ -64,7 +64,15 @@ def _export_one(run: StageRun) -> dict[str, Any]:
     if settings.imagination is not None:
         shards = find_shards(real, "train")
         start = start_imagination(
-            source, settings, run.inputs["scorer"], shards, train, sink=run.runtime.sink, device=device
+            source,
+            settings,
+            run.inputs["scorer"],
+            shards,
+            train,
+            root=run.workspace.root,
+            scratch=run.scratch,
+            sink=run.runtime.sink,
+            device=device,
         )
         settings = start.sampler
     settings, tried = choose_strength(

@@ -12,6 +12,7 @@ INDEX = "index.parquet"  # of accepted_images and mixed_dataset: one row an imag
 GROUPS = "groups.parquet"  # of real_images, where the source has groups: the unit of each picture
 DRAWS = "draws.parquet"  # of real_images: what long tail, nuisance and label noise drew for each image
 PLAN = "plan.json"  # of expansion_plan
+SEEDS = "seeds.parquet"  # there, too, where variants are made of some training images alone: which, and why
 
 POLICY = "policy.json"  # of training_policy, as the next: what validation chose, {} where a recipe chooses nothing
 SEARCH = "search.json"  # what each choice is worth
@@ -30,6 +31,7 @@ USABILITY = "usability.json"  # where its images lie between empty and real ones
 GATE = "gate.json"  # of kinds that make variants: in which classes they are used
 IMAGINATION = "imagination.json"  # where a recipe imagines: all values that images are drawn with
 IMAGINATION_FACTS = "imagination-facts.json"  # there, too: what was asked for, and what the scorer is worth
+IMAGINATION_SCORER = "imagination-scorer.safetensors"  # there, too: numbers of a scorer that is not the stage's
 IMAGINATION_SHEET = "imagination.png"  # there, too: a row for each class, from seed image to variant
 
 GENERATED = "generated"  # of generated_images: what the names of its shards begin with

@@ -15,6 +15,7 @@ PSEUDO = "pseudo_labelled"  # in config.json: the pool that it learnt from with 
 SETTINGS = "settings"  # in config.json: of a generator whose weights lie elsewhere, the recipe's section
 ORIGIN = "origin"  # in config.json: of weights that learnt elsewhere and lie here, their folder, hash and licence
 DRAWN_WITH = "sampler"  # in config.json, too: the recipe's section of this name
+SPOKEN = "spoken"  # in config.json: of a generator with prompts, each class and what these call it
 FLAGS = "flags_unsafe"  # in config.json, True: its own safety checker looks; the images that it flags are black
 SAMPLER = "sampler.onnx"  # of a kind without steps
 CONTENT, DECODER = "content.onnx", "decoder.onnx"  # the halves of a sampler that encodes each seed image once

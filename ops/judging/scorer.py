@@ -167,6 +167,18 @@ class Scorer:
         """The features of one fold's network alone; unbiased on that fold's images, which it did not see."""
         return predict(self.models[fold].features, images, precision=self.precision).numpy()
 
+    def judge_apart(self, images: Tensor, networks: np.ndarray) -> np.ndarray:
+        """Calibrated logits float64 [n, K] of uint8 images [n, C, H, W], each by the network that `networks` [n] names.
+
+        Their softmax is that of `examine`, where a probability near 1 is rounded to 1.
+        """
+        found = []
+        for number, model in enumerate(self.models):
+            own = networks == number
+            logits = predict(model, images[torch.from_numpy(np.flatnonzero(own))], precision=self.precision).numpy()
+            found.append(_scatter_rows(logits.astype(np.float64) / self.temperature, own, 0.0))
+        return np.sum(found, axis=0)
+
     def examine(self, images: Tensor, networks: np.ndarray | None = None) -> tuple[np.ndarray, list[np.ndarray]]:
         """`probabilities` and `features` in one pass through the networks.
 

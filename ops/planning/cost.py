@@ -69,13 +69,14 @@ def estimate_seconds(
         compared = EXAMINED + varied * sum(min(VARIED, VARIANTS * entry.real) for entry in plan.classes)
     judged, drawing, drawn = 0.0, workers, plan.drawn * speeds.image
     if imagination is not None:
-        variant = estimate_variant(imagination, speeds.image, speeds.decoding, speeds.score, generator.rows)
+        score = speeds.score if speeds.judging is None else speeds.judging
+        variant = estimate_variant(imagination, speeds.image, speeds.decoding, score, generator.rows)
         group, chosen = imagination.group_size, recipe.sampler.strength == "auto"
         most = VARIED // VARIANTS if generator.in_torch else JUDGED
         judged = variant * count_judged((entry.real for entry in plan.classes), group, chosen=chosen, most=most)
         if generator.in_torch:  # the sheet, the self-test and two timed blocks; others make these in no time
             judged += variant * group * (min(SLOWLY_SHOWN, len(plan.classes)) * len(LEADING[imagination.mode]) + 3)
-        drawn = variant * count_made(((entry.real, entry.drawn) for entry in plan.classes), group)
+        drawn = variant * count_made(((plan.count_seeds(entry), entry.drawn) for entry in plan.classes), group)
         drawing = worth_workers(workers, plan.drawn, SHARE_GROUPS * group)
     scored = recipe.scorer.folds * speeds.score + SCORING_SECONDS
     seconds = {

@@ -6,13 +6,16 @@ import math
 from collections.abc import Collection
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
 from ops.files.outputs import PLAN
 from ops.files.storage import read_json
 from ops.recipe.schema import PlanSettings
+
+SHARE = 3  # of a class's images one in so many is a seed image where these are the hard ones
+Seeds = Literal["all", "hard"]
 
 
 @dataclass(frozen=True)
@@ -32,10 +35,12 @@ class ClassPlan:
 
 @dataclass(frozen=True)
 class ExpansionPlan:
-    """The plan per class, in label order, and the maximal number of rounds of generation."""
+    """The plan per class, in label order, the maximal number of rounds of generation, and of which training images
+    variants are made, by a generator of variants."""
 
     classes: tuple[ClassPlan, ...]
     rounds: int
+    seeds: Seeds = "all"
 
     @property
     def wanted(self) -> int:
@@ -48,6 +53,15 @@ class ExpansionPlan:
     @property
     def limit(self) -> int:
         return sum(entry.limit for entry in self.classes)
+
+    @property
+    def seed_images(self) -> int:
+        """Of all classes."""
+        return sum(map(self.count_seeds, self.classes))
+
+    def count_seeds(self, entry: ClassPlan) -> int:
+        """The seed images of a class, for a generator of variants."""
+        return entry.real if self.seeds == "all" else int(count_hard(np.array(entry.real)))
 
     def without(self, names: Collection[str]) -> ExpansionPlan:
         """The same plan, in which the classes of these names want no images, draw none and may draw none."""
@@ -64,12 +78,14 @@ class ExpansionPlan:
             "drawn": self.drawn,
             "limit": self.limit,
             "rounds": self.rounds,
+            **({} if self.seeds == "all" else {"seeds": self.seeds, "seed_images": self.seed_images}),
             "classes": [asdict(entry) for entry in self.classes],
         }
 
     @staticmethod
     def from_dict(value: dict[str, Any]) -> ExpansionPlan:
-        return ExpansionPlan(tuple(ClassPlan(**entry) for entry in value["classes"]), value["rounds"])
+        classes = tuple(ClassPlan(**entry) for entry in value["classes"])
+        return ExpansionPlan(classes, value["rounds"], value.get("seeds", "all"))
 
 
 def read_plan(folder: Path) -> ExpansionPlan:
@@ -95,7 +111,13 @@ def plan_expansion(counts: np.ndarray, class_names: tuple[str, ...], settings: P
             for name, real, want in zip(class_names, counts, wanted, strict=True)
         ),
         settings.rounds,
+        settings.seeds,
     )
+
+
+def count_hard(sizes: np.ndarray) -> np.ndarray:
+    """How many images of classes of these sizes are the third that is learnt worst, rounded up."""
+    return -(-sizes // SHARE)
 
 
 def _level(counts: np.ndarray, budget: float) -> int:

@@ -19,10 +19,14 @@ from ops.generators.protocol import Cost
 from ops.generators.registry import KINDS
 from ops.machine.parallel import limit_libraries
 from ops.planning.work import Unit
+from ops.pretrained.cost import count_products as count_products_of
+from ops.pretrained.folder import find_folder, read_folder
+from ops.pretrained.kinds import EXTRACTORS
 from ops.recipe.costs import measure_cost
 from ops.recipe.generator import DenoiserSettings, SamplerSettings
 from ops.recipe.pool_arms import learns_from_pool
 from ops.recipe.schema import Recipe
+from ops.recipe.scorers import KEY
 
 # A training step computes the products forwards and twice backwards. Norms, the optimizer, augmentation and the
 # memory's bandwidth take as long again, and some milliseconds at least; bf16, where there is, is faster than the timed
@@ -37,9 +41,10 @@ class Speeds:
     """Seconds: `units` of a step of each unit in every process at once; `answer` of one image in the classifier and
     `score` in one of the scorer's networks, on one core; `step`, `image` and `fixed` of a generator: of a step on all
     cores, of an image on one core, and of all that follows its steps. `start`: until processes are ready.
-    `decoding`: the share of an image's seconds that is decoding; 0 where the recipe does not imagine. `prior_step` and
-    `prior_fixed`: as `step` and `fixed`, of a prior whose pool the generator learns from; of any other prior these two
-    are the generator's.
+    `decoding`: the share of an image's seconds that is decoding; 0 where the recipe does not imagine. `judging`: of an
+    answer of the scorer of imagination, on one core; None where it is that of `score`. `prior_step` and `prior_fixed`:
+    as `step` and `fixed`, of a prior whose pool the generator learns from; of any other prior these two are the
+    generator's.
     """
 
     units: Mapping[Unit, float]
@@ -50,6 +55,7 @@ class Speeds:
     fixed: float
     start: float
     decoding: float = 0.0
+    judging: float | None = None
     prior_step: float = 0.0
     prior_fixed: float = 0.0
 
@@ -75,6 +81,7 @@ def guess_speeds(recipe: Recipe, units: Sequence[Unit], shape: Shape, root: Path
         cost.fit_seconds - getattr(recipe.generator, "steps", 0) * cost.step_seconds,
         GUESSED_START,
         weigh_decoding(recipe, shape, root),
+        guess_judging(recipe, root, rate),
         *split_prior(
             recipe, lambda prior, sampler: KINDS[prior.kind].guess(prior, sampler, shape, root, rate, workers)
         ),
@@ -101,6 +108,19 @@ def weigh_decoding(recipe: Recipe, shape: Shape, root: Path) -> float:
     if recipe.sampler.imagination is None or not isinstance(kind, ImaginingKind):
         return 0.0
     return kind.weigh_decoding(recipe.generator, recipe.sampler, shape, root)
+
+
+def guess_judging(recipe: Recipe, root: Path, rate: float | None = None) -> float | None:
+    """Seconds of an answer of imagination's scorer, if it is a network from a folder, at so many products a second.
+
+    `rate` None: as many as this machine computes. The encoder of a prior is about as fast as the stage's scorer.
+    """
+    settings = recipe.sampler.imagination
+    model = None if settings is None else getattr(settings.scorer, "model", None)
+    if model is None:
+        return None
+    folder = read_folder(find_folder(model, root, KEY), KEY, kinds=EXTRACTORS)
+    return REST * count_products_of(folder) / (_time_products()[0] if rate is None else rate)
 
 
 def _time_products() -> tuple[float, float]:

@@ -22,7 +22,7 @@ from ops.classifiers.training import train
 from ops.generators.registry import KINDS
 from ops.machine.parallel import map_processes, shared, use_threads
 from ops.machine.progress import Progress, Sink
-from ops.planning.speeds import Speeds, split_prior, weigh_decoding
+from ops.planning.speeds import Speeds, guess_judging, split_prior, weigh_decoding
 from ops.planning.work import Unit
 from ops.recipe.schema import Recipe
 
@@ -64,6 +64,7 @@ def measure_speeds(
         cost.fit_seconds - getattr(recipe.generator, "steps", 0) * cost.step_seconds,
         start if workers > 1 else 0.0,
         weigh_decoding(recipe, shape, root),
+        guess_judging(recipe, root),
         *prior,
     )
 

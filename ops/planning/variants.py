@@ -6,6 +6,7 @@ as are asked for where they are drawn in the training. What the filters reject i
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -53,8 +54,20 @@ def _count_variants(arm: Arm, plan: ExpansionPlan, labels: Sequence[int]) -> np.
     from ops.classifiers.variants.transform import UNLIMITED
 
     assert isinstance(arm.variants, GitVariants)
-    units = [Unit(str(row), label, str(row)) for row, label in enumerate(labels)]
-    wanted = np.array([quota.wanted for quota in share_plan(plan, units)], np.int64)
+    units = _take_seeds(plan, [Unit(str(row), label, str(row)) for row, label in enumerate(labels)])
+    wanted = np.zeros(len(labels), np.int64)
+    for unit, quota in zip(units, share_plan(plan, units), strict=True):
+        wanted[int(unit.key)] = quota.wanted
     if not arm.variants.needs_generator:
         return np.full(len(labels), UNLIMITED)
     return np.where(wanted > 0, UNLIMITED, 0) if arm.variants.source == "drawn" else wanted
+
+
+def _take_seeds(plan: ExpansionPlan, units: Sequence[Unit]) -> list[Unit]:
+    """As many units of each class as it has seed images; which ones are chosen is not known yet."""
+    seen, taken = Counter[int](), list[Unit]()
+    for unit in units:
+        seen[unit.label] += 1
+        if seen[unit.label] <= plan.count_seeds(plan.classes[unit.label]):
+            taken.append(unit)
+    return taken

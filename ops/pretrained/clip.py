@@ -18,6 +18,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ops.pretrained.differentiable import Channels, prepare
 from ops.pretrained.loading import load_network, run_batches
 from ops.pretrained.preprocessing import Preprocessing
 from ops.pretrained.prompts import encode_prompts, find_limit, open_tokenizer, write_prompts
@@ -53,15 +54,29 @@ class Clip:
         """
         classes = self.embed_classes(class_names, prompts)
         seen = run_batches(self._embed_images, images, self.preprocessing)
-        temperature = float(self.network.logit_scale.detach().exp())
-        return (temperature * seen @ classes.T).softmax(dim=1).numpy()
+        return (self.scale * seen @ classes.T).softmax(dim=1).numpy()
 
-    @torch.inference_mode()
+    @property
+    def scale(self) -> float:
+        """The factor of cosines before the softmax: the inverse of the model's own temperature."""
+        return float(self.network.logit_scale.detach().exp())
+
     def embed_classes(self, class_names: Sequence[str], prompts: Sequence[str] = PROMPTS) -> Tensor:
         """One normalised embedding per class, float32 [K, d]."""
-        texts = write_prompts(class_names, prompts, self.key)
+        return self.embed_sentences(write_prompts(class_names, prompts, self.key))
+
+    @torch.inference_mode()
+    def embed_sentences(self, texts: Sequence[Sequence[str]]) -> Tensor:
+        """The same from each class's own sentences [K][prompts]."""
         embedded = torch.cat([self._embed_texts(row) for row in texts])
-        return F.normalize(embedded.view(len(class_names), len(prompts), -1).mean(dim=1), dim=1)
+        return F.normalize(embedded.view(len(texts), len(texts[0]), -1).mean(dim=1), dim=1)
+
+    def see(self, images: Tensor, mean: Channels = None, deviation: Channels = None) -> Tensor:
+        """Normalised embeddings float32 [n, d] of images float [n, C, H, W] in 0..1, differentiable.
+
+        As `ops.pretrained.differentiable.prepare` prepares them; for stored images these are the library's.
+        """
+        return self._embed_images(prepare(images, self.preprocessing, mean, deviation)).float()
 
     def _embed_texts(self, texts: Sequence[str]) -> Tensor:
         rows = encode_prompts(self.tokenizer, texts, self.limit, self.key)
@@ -83,5 +98,5 @@ def open_clip(path: Path, *, key: str = "clip") -> Clip:
     """
     folder, preprocessing = check_clip(path, key)
     tokenizer = open_tokenizer(folder, key)
-    network = load_network(folder, "CLIPModel", key)
+    network = load_network(folder, "CLIPModel", key).requires_grad_(False)
     return Clip(network, tokenizer, find_limit(folder), preprocessing, key)

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
+from ops.pretrained.differentiable import Channels, prepare
 from ops.pretrained.kinds import KINDS
 from ops.pretrained.loading import load_network, run_batches
 from ops.pretrained.preprocessing import Preprocessing
@@ -33,6 +34,10 @@ class Extractor:
         """Features float32 [n, d] of uint8 images [n, C, H, W], C of 1 or 3."""
         return run_batches(self.network, images, self.preprocessing).numpy()
 
+    def see(self, images: Tensor, mean: Channels = None, deviation: Channels = None) -> Tensor:
+        """Features float32 [n, d] of images float [n, C, H, W] in 0..1, differentiable; as `Clip.see`."""
+        return self.network(prepare(images, self.preprocessing, mean, deviation)).float()
+
 
 def open_extractor(path: Path, *, key: str = "extractor") -> Extractor:
     """The network in the folder `path`.
@@ -43,7 +48,8 @@ def open_extractor(path: Path, *, key: str = "extractor") -> Extractor:
     folder, preprocessing = check_extractor(path, key)
     kind = KINDS[folder.kind]
     options = {"add_pooling_layer": False} if kind.pooling == "class_token" else {}
-    network, pool = load_network(folder, kind.network, key, **options), POOLINGS[kind.pooling]
+    network = load_network(folder, kind.network, key, **options).requires_grad_(False)
+    pool = POOLINGS[kind.pooling]
     return Extractor(
         name=f"{folder.kind}-{folder.hash_weights()[:8]}",
         preprocessing=preprocessing,

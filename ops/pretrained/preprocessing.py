@@ -66,9 +66,10 @@ class Preprocessing:
 
     def find_size(self, height: int, width: int) -> tuple[int, int]:
         """(height, width) of the network's input for an image of `height` x `width`."""
-        return self.crop or self._find_resized(height, width)
+        return self.crop or self.find_resized(height, width)
 
-    def _find_resized(self, height: int, width: int) -> tuple[int, int]:
+    def find_resized(self, height: int, width: int) -> tuple[int, int]:
+        """(height, width) of such an image after resizing, before the crop."""
         if self.resize is None:
             return height, width
         if isinstance(self.resize, tuple):
@@ -87,14 +88,14 @@ class Preprocessing:
 
         if images.dtype != torch.uint8 or images.ndim != 4 or images.shape[1] not in (1, 3):
             raise ValueError(f"images are {images.dtype} {list(images.shape)}; allowed: uint8 [n, 1 or 3, H, W]")
-        size = self._find_resized(*images.shape[2:])
+        size = self.find_resized(*images.shape[2:])
         x = images.float()
         if size != tuple(images.shape[2:]):
             # Rounded to grey levels between the passes, as in Pillow: sharp edges overshoot less than in a float pass.
             for target in ((x.shape[2], size[1]), size):
                 x = _resize(x, target, self.mode)
         if self.crop is not None:
-            x = _crop_middle(x, self.crop)
+            x = crop_middle(x, self.crop)
         # Grey becomes RGB only here, so that the steps above need a third of the work.
         mean, std = (torch.tensor(v, device=x.device).view(1, 3, 1, 1) for v in (self.mean, self.std))
         return (x * self.scale).expand(-1, 3, -1, -1).sub(mean).div_(std)
@@ -172,7 +173,8 @@ def _resize(x: Tensor, size: tuple[int, int], mode: str) -> Tensor:
     return F.interpolate(x, size, mode=mode, align_corners=False, antialias=True).add_(0.5).floor_().clamp_(0, 255)
 
 
-def _crop_middle(x: Tensor, size: tuple[int, int]) -> Tensor:
+def crop_middle(x: Tensor, size: tuple[int, int]) -> Tensor:
+    """The middle (height, width) of images [n, C, H, W]; where they are smaller, zeros around them."""
     import torch.nn.functional as F
 
     (height, width), (wanted_height, wanted_width) = x.shape[2:], size

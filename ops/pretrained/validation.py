@@ -31,8 +31,12 @@ def validate_clip(settings: ClipSettings, root: Path, class_names: Sequence[str]
     names = settings.class_names or tuple(class_names)
     if len(names) != len(class_names):
         raise UserError(f"{key}.class_names has {len(names)} names; the dataset has {len(class_names)} classes")
-    texts = write_prompts(names, settings.prompts, key)
-    folder, _ = check_clip(find_folder(settings.model, root, key), key)
+    return validate_sentences(find_folder(settings.model, root, key), write_prompts(names, settings.prompts, key), key)
+
+
+def validate_sentences(path: Path, texts: Sequence[Sequence[str]], key: str) -> ModelFolder:
+    """The checked folder of a CLIP that is to read each class's sentences [K][prompts]; raises as `validate_clip`."""
+    folder, _ = check_clip(path, key)
     # A token is at least one byte. Only if that bound exceeds the limit is the vocabulary loaded, which takes longer.
     if max(len(text.encode()) for row in texts for text in row) + FRAME_TOKENS > find_limit(folder):
         tokenizer = open_tokenizer(folder, key)

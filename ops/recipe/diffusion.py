@@ -14,20 +14,11 @@ from pydantic import Field, field_validator, model_validator
 from ops.recipe.generator import KindSettings, SamplerSettings
 from ops.recipe.imagination import ImaginationSettings
 from ops.recipe.pretrained import Content
+from ops.recipe.prompts import CLASS, TEMPLATES, check_templates
 from ops.settings.section import Count, Positive, Section
 
-CLASS = "{class}"  # stands in a template for the name of the class
-TEMPLATES = ("a photo of a {class}.",)
 SOLVERS: Mapping[str, int] = {"dpmpp": 25, "ddim": 50}  # with their default steps; the first is the default
 AutoPrecision = Literal["auto", "fp32", "bf16", "fp16"]
-
-
-def check_templates(templates: tuple[str, ...]) -> tuple[str, ...]:
-    """The templates; ValueError for one that does not hold {class} exactly once."""
-    for template in templates:
-        if template.count(CLASS) != 1:
-            raise ValueError(f"{template!r} must hold {CLASS} once, in place of the class's name")
-    return templates
 
 
 class PromptSettings(Section):

@@ -21,6 +21,8 @@ LATER_KEYS: dict[str, Any] = {
     "sampler.imagination": None,
     "generator.pseudo_labels": None,
     "prior.pseudo_labels": None,
+    "sampler.imagination.profile": None,
+    "plan.seeds": "all",
 }
 
 
@@ -28,10 +30,10 @@ def stage_settings(recipe: Recipe, stage: str) -> dict[str, Any]:
     """The recipe keys that `stage` reads, with defaults filled in, JSON-ready; its switch alone where that is null."""
     resolved, switch = recipe.model_dump(mode="json"), STAGES[stage].switch
     for place, idle in LATER_KEYS.items():
-        section, key = place.split(".")
-        found = resolved[section] or {}  # a prior may be null
-        if key in found and found[key] == idle:
-            del found[key]
+        *sections, key = place.split(".")
+        section = reduce(lambda found, name: found.get(name) or {}, sections, resolved)
+        if key in section and section[key] == idle:
+            del section[key]
 
     def find(key: str) -> Any:
         return reduce(lambda place, part: place[part], key.split("."), resolved)
@@ -49,12 +51,10 @@ def is_idle(recipe: Recipe, stage: str) -> bool:
 
 def list_inputs(recipe: Recipe, stage: str) -> tuple[str, ...]:
     """The stages that `stage` reads with this recipe, in the order of its entry."""
-    unread = () if list_seeing(recipe.baselines) else STAGES[stage].for_pool_arms
-    return tuple(
-        name
-        for name in STAGES[stage].inputs
-        if name not in unread and not (STAGES[name].optional and is_idle(recipe, name))
-    )
+    idle = {name for name, key, value in STAGES[stage].asks if reduce(getattr, key.split("."), recipe) != value}
+    idle |= {name for name in STAGES[stage].inputs if STAGES[name].optional and is_idle(recipe, name)}
+    idle |= set() if list_seeing(recipe.baselines) else set(STAGES[stage].for_pool_arms)
+    return tuple(name for name in STAGES[stage].inputs if name not in idle)
 
 
 def stage_fingerprint(stage: str, version: int, settings: Mapping[str, Any], inputs: Mapping[str, str]) -> str:

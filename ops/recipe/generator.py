@@ -7,12 +7,13 @@ It loads nothing that computes, so that a recipe is read in milliseconds. `ops.g
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, ClassVar, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
 from ops.recipe.arms import AutoAugmentation, Policy
 from ops.recipe.imagination import ImaginationSettings
+from ops.recipe.medical import MEDICAL, STRENGTH
 from ops.recipe.pseudo_labels import PseudoLabelSettings
 from ops.settings.kinds import Kind, OneOf
 from ops.settings.section import Count, Fraction, Positive, Precision, Section
@@ -85,6 +86,15 @@ class SamplerSettings(Section):
         description="for variants by a prior, or by stable-diffusion or unclip: their latents are perturbed, and guided"
         " by the scorer; null: they are not",
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _take_profile(cls, keys: Any) -> Any:
+        """The profile's strength where the recipe leaves it out."""
+        found = keys.get("imagination") if isinstance(keys, dict) else None
+        if isinstance(found, dict) and found.get("profile") == MEDICAL and keys.get("strength") is None:
+            return {**keys, "strength": STRENGTH}
+        return keys
 
     @property
     def settled_strength(self) -> float | None:

@@ -5,10 +5,14 @@ It loads nothing that computes. `ops.imagination` implements the choices, `ops.c
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_serializer, model_validator
 
+from ops.recipe.medical import MEDICAL, MOST_STRENGTH, RADIUS
+from ops.recipe.medical import STRENGTH as MEDICAL_STRENGTH
+from ops.recipe.scorers import SCORERS, StageScorer
+from ops.settings.kinds import Kind, OneOf
 from ops.settings.section import Section
 
 Mode = Literal["guided", "random", "prior", "overdraw"]
@@ -51,15 +55,21 @@ class ImaginationSettings(Section):
         description="release: GIF's published code; paper: its formulas, partly from memory; corrected: the label is"
         " kept, weights that keep it, diversity by cosine",
     )
-    scorer: Literal["scorer"] = Field(
-        "scorer", description="what judges variants; scorer: the cross-fitted classifiers of the stage `scorer`"
+    profile: Literal["medical"] | None = Field(
+        None,
+        description=f"medical: strength at most {MOST_STRENGTH:g}, and {MEDICAL_STRENGTH:g} where it is left out;"
+        f" radius {RADIUS:g} in place of 0.8; no word for a style in a prompt; what makes or judges variants does not"
+        " learn from mirrored images; null: none of this",
     )
+    scorer: Annotated[Kind, OneOf(SCORERS)] = Field(StageScorer(), description="what judges variants")
     norm: Literal["linf", "l2"] | None = Field(
         None,
         description="the ball around a latent that a variant stays in: linf (null) bounds each number, l2 all together",
     )
     radius: Annotated[float, Field(gt=0, le=100)] | None = Field(
-        None, description="of the ball, in standard deviations of the latents' numbers; null: 0.8; required with l2"
+        None,
+        description="of the ball, in standard deviations of the latents' numbers; null: 0.8, or the profile's; required"
+        " with l2",
     )
     granularity: Literal["channel", "element"] | None = Field(
         None,
@@ -95,6 +105,16 @@ class ImaginationSettings(Section):
         description="let a scorer near chance decide all the same; else guided becomes random, and overdraw prior",
     )
 
+    @field_serializer("scorer")
+    def _write_scorer(self, scorer: Kind) -> Any:
+        """The default is written by its name alone, as it was before there were others."""
+        return scorer.kind if isinstance(scorer, StageScorer) else scorer.model_dump(mode="json")
+
+    @property
+    def set_radius(self) -> float | None:
+        """The radius of the ball; None: the preset's."""
+        return RADIUS if self.radius is None and self.profile == MEDICAL else self.radius
+
     @property
     def group_size(self) -> int:
         """Variants of a group."""
@@ -127,7 +147,7 @@ class ImaginationSettings(Section):
             )
         if self.mode in ASKS and all(getattr(self, key) == 0 for key in WEIGHTS):
             raise ValueError("consistency, entropy and diversity are all 0, so that the scorer decides nothing")
-        if self.norm == "l2" and self.radius is None:
+        if self.norm == "l2" and self.radius is None:  # the profile's is for each number, too
             raise ValueError(
                 "norm: l2 needs a radius: it bounds the length over all numbers of a latent, for which the preset's 0.8"
                 " for each number is no measure"

@@ -120,6 +120,8 @@ def shrink(recipe: Recipe, source: str, root: Path) -> dict[str, Any]:
     if (imagination := recipe.sampler.imagination) is not None:
         if imagination.mode in ASKS:
             changes["sampler.imagination.force"] = True  # such a scorer is near chance
+        if (model := getattr(imagination.scorer, "model", None)) and (root / model).is_dir():
+            changes["sampler.imagination.scorer.model"] = str(root / model)
         if imagination.steps is not None:
             changes["sampler.imagination.steps"] = min(2, imagination.steps)
     if isinstance(generator, OnnxSettings):

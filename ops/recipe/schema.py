@@ -26,6 +26,8 @@ from ops.recipe.ingredients.pairings import check_pairing
 from ops.recipe.kinds import DEFAULT_KIND, KINDS, PRIORS
 from ops.recipe.pool_arms import check_pool_arms
 from ops.recipe.pretrained import ReferenceSettings
+from ops.recipe.profiles import check_profile
+from ops.recipe.scorers import check_features
 from ops.recipe.tuning import TuningSettings
 from ops.recipe.variants import check_batch, check_variants
 from ops.settings.section import Count, Positive, Section
@@ -65,6 +67,12 @@ class PlanSettings(Section):
     budget: float = Field(4.0, ge=1, le=1000, description="most images drawn per image wanted, over all rounds")
     balance: Literal["keep", "equalise"] = Field(
         "keep", description="keep: every class grows by the ratio; equalise: all classes end equally large"
+    )
+    seeds: Literal["all", "hard"] = Field(
+        "all",
+        description="of which training images variants are made; hard: of the third of each class that the stage"
+        " `scorer` learns worst, where its cross-fitted network gives the image's own class the least probability; a"
+        " class gets as many images as with all",
     )
 
     @model_validator(mode="after")
@@ -219,6 +227,7 @@ class Recipe(Section):
         idle = {"filter.near_parent": self.filter.near_parent is None}
         for key in ("moves", "keeps"):
             idle[f"sampler.{key}"] = getattr(self.sampler, key) == SamplerSettings.model_fields[key].default
+        idle["plan.seeds"] = self.plan.seeds == "all"
         if used := [key for key, is_idle in idle.items() if not is_idle]:
             raise ValueError(
                 f"{used[0]} has no effect with generator.kind: {self.generator.kind}, whose images have no parent;"
@@ -237,10 +246,13 @@ class Recipe(Section):
                 f" kind: {self.generator.kind} cannot imagine"
             )
         prior.check_imagination(imagination)
+        check_features(imagination.scorer, prior.kind)
         if precision != "fp32":
             raise ValueError(
                 f"sampler.precision: {precision} has no effect with sampler.imagination, which draws in fp32; remove it"
             )
+        drawing = {"generator": self.generator, **({} if self.prior is None else {"prior": self.prior})}
+        check_profile(imagination, self.sampler, drawing, self.scorer.augmentation)
         return self
 
     @model_validator(mode="after")
@@ -293,6 +305,16 @@ class Recipe(Section):
             raise ValueError(
                 "classifier.batch_size 1 is too small for network: mlp, whose batch normalisation needs two images"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _check_seeds(self) -> Recipe:
+        for name, arm in {**self.baselines, **self.expanded}.items():
+            if self.plan.seeds == "hard" and getattr(arm.variants, "source", None) == "drawn":
+                raise ValueError(
+                    f"variants of the arm {name!r} with source: drawn are made of every image, whatever plan.seeds"
+                    " says; write source: stored, or plan.seeds: all"
+                )
         return self
 
     @model_validator(mode="after")

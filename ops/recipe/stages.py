@@ -21,6 +21,7 @@ class Stage:
     `shaped_by`: those inputs of which the images' shape alone determines the output, and not the images.
     `reads_source`: images that no stage has read are an input, unless it does nothing.
     `repeats`: stages that it runs itself, on other images; their versions count as its own.
+    `asks`: inputs that it reads only where a key has a certain value: the name of the input, the key and the value.
     """
 
     name: str
@@ -34,6 +35,7 @@ class Stage:
     shaped_by: tuple[str, ...] = ()
     reads_source: bool = False
     repeats: tuple[str, ...] = ()
+    asks: tuple[tuple[str, str, str], ...] = ()
 
     @property
     def sections(self) -> tuple[str, ...]:
@@ -52,13 +54,14 @@ class Stage:
     @property
     def recorded(self) -> tuple[str, ...]:
         """The inputs that every manifest of the stage names."""
-        return tuple(name for name in self.inputs if name not in self.shaped_by and not STAGES[name].optional)
+        sometimes = {*self.shaped_by, *(name for name, _, _ in self.asks)}
+        return tuple(name for name in self.inputs if name not in sometimes and not STAGES[name].optional)
 
 
 REPEATED = (  # the stages of a fold after its images were divided, in order
-    "expansion_plan",
     "training_policy",
     "scorer",
+    "expansion_plan",
     "generator",
     "generator_onnx",
     "generated_images",
@@ -73,7 +76,6 @@ STAGES: dict[str, Stage] = {
     stage.name: stage
     for stage in (
         Stage("real_images", ("source", "data", "seed"), (), reads_source=True),
-        Stage("expansion_plan", ("plan",), ("real_images",)),
         Stage(
             "training_policy",
             (
@@ -88,6 +90,7 @@ STAGES: dict[str, Stage] = {
             ("real_images",),
         ),
         Stage("scorer", ("scorer", "seed"), ("real_images", "training_policy")),
+        Stage("expansion_plan", ("plan",), ("real_images", "scorer"), asks=(("scorer", "plan.seeds", "hard"),)),
         Stage(  # expansions of the same pool share it, whatever their labelled images
             "prior",
             ("prior",),

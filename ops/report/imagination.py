@@ -26,4 +26,5 @@ def _collect_one(folder: Path) -> dict[str, Any]:
     with Image.open(io.BytesIO(png)) as sheet:
         picture = {"uri": to_data_uri(png), "width": sheet.width, "height": sheet.height}
     kept = {key: found[key] for key in ("mode", "asked", "why", "preset", "unverified", "ways", "shown")}
-    return kept | {"scorer": found["scorer"]["sentence"], "picture": picture}
+    told = {key: found.get(key) for key in ("scorer_kind", "scorer_model", "profile")}  # of some recipes
+    return kept | told | {"scorer": found["scorer"]["sentence"], "picture": picture}

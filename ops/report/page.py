@@ -37,7 +37,7 @@ from ops.report.measures import collect_measures
 from ops.report.real_images import collect_real
 from ops.report.resemblance import judge_resemblance
 from ops.report.usability import collect_sheets, collect_usability
-from ops.report.variants import ADVICE, collect_variants
+from ops.report.variants import ADVICE, collect_seeds, collect_variants
 from ops.stages.seen import LEARNT_FROM_POOL, read_seen
 from ops.stages.several import read_part
 from ops.stages.unused import read_unused
@@ -83,6 +83,7 @@ def collect_facts(
         "prior": None if seen is None else seen.told,
         "usability": collect_usability(inputs["generator_onnx"]),
         "variants": collect_variants(inputs["generator_onnx"]),
+        "seeds": collect_seeds(inputs["expansion_plan"], names),
         "imagination": collect_imagination(inputs["generator_onnx"]),
         "sheets": [] if used else collect_sheets(inputs, best_step, len(names)),
         "classes": len(names),

@@ -35,6 +35,7 @@ def format_images(seen: Prospect) -> list[str]:
         "",
         f"  generated images: {size / 1e6:.1f} MB{several}",
         *_describe_prior(seen),
+        *_describe_seeds(plan),
         f"  current stages: {', '.join(current) if current else 'none'}"
         if len(current) < len(STAGES)
         else "  all stages are current; nothing is to do",
@@ -48,6 +49,17 @@ def _describe_prior(seen: Prospect) -> list[str]:
         return []
     labelled = "; a probe on it labels them for the generator" if seen.recipe.generator.labels_pool else ""
     return [f"  prior: {prior.kind}, trained on about {seen.pool:,} unlabelled images of {prior.pool}{labelled}"]
+
+
+def _describe_seeds(plan: ExpansionPlan) -> list[str]:
+    """A line on the images of which variants are made; none where these are all."""
+    if plan.seeds == "all":
+        return []
+    real = sum(entry.real for entry in plan.classes)
+    return [
+        f"  seed images: {plan.seed_images:,} of {real:,}, of each class the third that the scorer learns worst; about"
+        f" {plan.wanted / plan.seed_images:.3g} variants of each"
+    ]
 
 
 def _list_classes(plan: ExpansionPlan) -> list[ClassPlan | None]:

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from ops.chain.parts.imagination_scorers import AT_ONCE, OtherScorer, prepare_scorer, store_judge
 from ops.chain.parts.imagined_drawer import ImaginedFile
 from ops.chain.parts.imagining_preset import build_preset, settle
 from ops.chain.parts.variant_gate import choose_places
@@ -22,6 +23,7 @@ from ops.datasets.axes import to_nchw
 from ops.datasets.pixels import PixelDataset
 from ops.files.outputs import IMAGINATION, IMAGINATION_FACTS, IMAGINATION_SHEET
 from ops.files.storage import write_json
+from ops.generators.diffusion.classes import compare_classes
 from ops.generators.folder import CONFIG, read_config
 from ops.generators.levels import to_pixels
 from ops.generators.units import Unit
@@ -38,6 +40,7 @@ from ops.recipe.generator import DRAWS_WITH, SamplerSettings
 from ops.recipe.imagination import ASKS, LEADING, ImaginationSettings
 from ops.recipe.kinds import KINDS
 
+JUDGED = 1_000  # training images that another scorer than the stage's is asked about, at most
 TRIED = 0.8  # the strength of the self-test where it is still to be chosen
 FLAT = 1 / 255  # the least standard deviation of a channel to divide by
 
@@ -70,13 +73,14 @@ class Start:
     classes: int
     device: str
     effort: Effort
+    judge: OtherScorer | None = None
 
     def place(self, folder: Path, sampler: SamplerSettings | None = None) -> ImaginedFile:
         """The drawer of the generator in `folder`, with another sampler if given."""
         sampler = sampler or self.sampler
         assert sampler.imagination is not None
         imagining = settle(sampler.imagination, self.classes)
-        return ImaginedFile(folder / CONFIG, sampler, imagining, self.scorer, self.shards, self.data)
+        return ImaginedFile(folder / CONFIG, sampler, imagining, self.scorer, self.shards, self.data, self.judge)
 
 
 def start_imagination(
@@ -86,13 +90,24 @@ def start_imagination(
     shards: Sequence[Path],
     train: PixelDataset,
     *,
+    root: Path,
+    scratch: Path,
     sink: Sink,
     device: str = "cpu",
 ) -> Start:
-    """Check scorer and gradient; UserError if the score has no gradient. `generator`: a generator's directory."""
+    """Check the order of classes, the scorer and the gradient.
+
+    generator : a generator's directory. scorer : the folder of that stage. root : of the workspace. scratch : where the
+    numbers of another scorer are kept until the generator is exported. UserError for a generator with other classes
+    than the training images, and for a score without a gradient.
+    """
     assert sampler.imagination is not None
+    compare_classes(train.class_names, read_config(generator)["class_names"], "the generator", "the training images")
     with start_threads():
-        check = _check_scorer(scorer, train)
+        judge = prepare_scorer(
+            sampler.imagination.scorer, generator=generator, scorer=scorer, train=train, root=root, scratch=scratch
+        )
+        check = _check_scorer(scorer, train) if judge is None else _check_judge(judge, generator, train)
         asked, why = sampler.imagination, None
         sink(f"generator_onnx: {check.describe()}")
         settings = asked
@@ -103,7 +118,7 @@ def start_imagination(
         effective = sampler.model_copy(update={"imagination": settings})
         data, classes = _find_statistics(settings, train), len(train.class_names)
         effort = SLOW if KINDS[read_config(generator)["kind"]].in_torch else USUAL
-        start = Start(sampler, effective, check, data, why, scorer, tuple(shards), classes, device, effort)
+        start = Start(sampler, effective, check, data, why, scorer, tuple(shards), classes, device, effort, judge)
         if settings.mode == "guided":
             strength = TRIED if sampler.strength == "auto" else sampler.strength
             placed = start.place(generator, effective.model_copy(update={"strength": strength}))
@@ -124,8 +139,10 @@ def write_imagination(folder: Path, start: Start, sampler: SamplerSettings, trai
     assert settings is not None and asked is not None
     check, named, drawer = start.check, build_preset(settings), start.place(folder, sampler)
     opened = drawer.open_blocks(start.device).imagination
+    told, known = ({}, {}) if start.judge is None else store_judge(start.judge, folder)
     drawn_with = {
         **drawer.imagining.describe(opened.prior.latent_shape),
+        **told,
         "sampler": sampler.model_dump(mode="json", include=set(DRAWS_WITH)),
         "statistics": None if start.data is None else start.data._asdict(),
     }
@@ -137,6 +154,8 @@ def write_imagination(folder: Path, start: Start, sampler: SamplerSettings, trai
         "why": start.why,
         "preset": settings.preset,
         "unverified": list(named.unverified),
+        **known,
+        **({} if settings.profile is None else {"profile": settings.profile}),
         "scorer": {
             "sentence": check.describe(),
             "near_chance": check.is_near_chance,
@@ -214,6 +233,20 @@ def _check_scorer(folder: Path, train: PixelDataset) -> ScorerCheck:
     scorer = load_scorer(folder)
     answers = scorer.examine(torch.from_numpy(to_nchw(train.images)), scorer.folds)[0]
     return check_scorer(answers.argmax(1), train.labels, len(train.class_names))
+
+
+def _check_judge(judge: OtherScorer, generator: Path, train: PixelDataset) -> ScorerCheck:
+    """Training images judged by another scorer: of a large set the first of each class, since CLIP takes long."""
+    ids, classes = train.rows["image_id"].to_list(), len(train.class_names)
+    most = max(1, JUDGED // classes)
+    rows = np.concatenate([np.flatnonzero(train.labels == label)[:most] for label in range(classes)])
+    opened, predictions = judge.open(generator, ids), []
+    with torch.no_grad():
+        for part in np.array_split(rows, np.arange(AT_ONCE, len(rows), AT_ONCE)):
+            images = torch.from_numpy(to_nchw(train.images[part])).float() / 255
+            answer = opened.answer(images, [ids[row] for row in part])
+            predictions.append(answer.log_probabilities.argmax(1).numpy())
+    return check_scorer(np.concatenate(predictions), train.labels[rows], classes)
 
 
 def _find_statistics(settings: ImaginationSettings, train: PixelDataset) -> Statistics | None:

@@ -16,6 +16,7 @@ from typing import ClassVar
 import numpy as np
 import torch
 
+from ops.chain.parts.imagination_scorers import OtherScorer, read_judge
 from ops.chain.parts.imagined_rows import list_columns
 from ops.chain.parts.imagining_preset import Imagining, restore
 from ops.datasets.pixels import read_rows
@@ -34,7 +35,7 @@ from ops.imagination.blocks import Blocks
 from ops.imagination.guide import NotFinite
 from ops.imagination.imagining import Imagination
 from ops.imagination.protocols import CheckedPrior, Prior, PromptedPrior, Scorer, Statistics
-from ops.imagination.scorers import CrossFittedScorer
+from ops.imagination.scorers import CrossFittedScorer, OnHost
 from ops.judging.scorer import load_scorer
 from ops.recipe.generator import SamplerSettings
 from ops.recipe.kinds import KINDS as SECTIONS
@@ -124,7 +125,7 @@ class ImaginedFile:
 
     sampler : with a number for its strength; its `imagination` is not read, `imagining` takes its place. scorer : the
     folder of that stage. shards : of the training images, in order, which the scorer's folds refer to. data :
-    statistics of these images, for presets that normalise by them.
+    statistics of these images, for presets that normalise by them. judge : takes the place of the stage's scorer.
     """
 
     path: Path
@@ -133,6 +134,7 @@ class ImaginedFile:
     scorer: Path
     shards: tuple[Path, ...]
     data: Statistics | None = None
+    judge: OtherScorer | None = None
     uses_torch: ClassVar[bool] = True
 
     def read_info(self) -> SamplerInfo:
@@ -178,8 +180,12 @@ class ImaginedFile:
         )
         return Blocks(imagination, settled.group, settled.draws)
 
-    def _open_scorer(self, device: str) -> CrossFittedScorer:
-        found, ids = load_scorer(self.scorer), read_rows(self.shards)["image_id"].to_list()
+    def _open_scorer(self, device: str) -> Scorer:
+        ids = read_rows(self.shards)["image_id"].to_list()
+        if self.judge is not None:
+            judge = self.judge.open(self.path.parent, ids)
+            return judge if device == "cpu" else OnHost(judge)
+        found = load_scorer(self.scorer)
         if len(ids) != len(found.folds):
             raise DamagedData(f"{self.scorer} was trained on {len(found.folds)} images, and there are {len(ids)}")
         models = [model.requires_grad_(False).to(device) for model in found.models]
@@ -215,4 +221,5 @@ def read_imagined(generator_onnx: Path, scorer: Path, shards: Sequence[Path]) ->
         scorer,
         tuple(shards),
         None if data is None else Statistics(tuple(data["mean"]), tuple(data["deviation"])),
+        read_judge(generator_onnx),
     )

@@ -65,7 +65,7 @@ def build_preset(settings: ImaginationSettings) -> Preset:
     named = PRESETS[settings.preset]
     # The preset's phrase is about groups that are not made here.
     told = f"the mean is over groups of {settings.group_size}; the paper's, from memory, is over all K variants"
-    ball = replace(named.ball, **_find_given(settings, norm="norm", radius="radius"))
+    ball = replace(named.ball, **_find_given(settings, norm="norm", set_radius="radius"))
     ascent = replace(named.ascent, **_find_given(settings, steps="steps", step_size="size", optimizer="rule"))
     criteria = replace(named.criteria, **_find_given(settings, **{key: key for key in WEIGHTS}))
     return replace(

@@ -16,10 +16,12 @@ from ops.drawing.stored_seeds import StoredSeeds
 from ops.files.hashing import hash_json
 from ops.files.manifests import read_manifest
 from ops.files.outputs import DRAWN, IMAGINATION, IMAGINED
+from ops.generators.diffusion.classes import compare_classes
 from ops.generators.drawers import DrawerSpec
 from ops.generators.feeds import IMAGE, SeedImages
 from ops.generators.registry import find_drawer
 from ops.generators.units import Unit, list_classes, list_parents
+from ops.planning.hard_seeds import read_chosen
 from ops.planning.imagining import SHARE_GROUPS
 
 PIECE_GROUPS = 8  # groups of imagined images in a piece, at least: a crash loses no more, and progress is told as often
@@ -56,7 +58,12 @@ class Source:
 
 
 def find_source(inputs: Mapping[str, Path]) -> Source:
-    """The source of one generator's images; `inputs`: folders of the stages real_images, scorer and generator_onnx."""
+    """The source of one generator's images; `inputs`: folders of the stages real_images, expansion_plan, scorer and
+    generator_onnx.
+
+    Of variants the units are the seed images that the plan chose. UserError for a generator that imagines with classes
+    in another order than that of the real images.
+    """
     drawer = find_drawer(inputs["generator_onnx"])
     info = drawer.read_info()
     recorded = DRAWN if info.records else None
@@ -66,11 +73,15 @@ def find_source(inputs: Mapping[str, Path]) -> Source:
     rows = read_rows(shards)
     ids, labels = rows["image_id"].to_list(), rows["label"].to_list()
     units, seeds = list_parents(ids, labels), StoredSeeds(shards)
+    if (chosen := read_chosen(inputs["expansion_plan"])) is not None:
+        units = tuple(unit for unit in units if unit.parent in chosen)
     content = hash_json([[unit.parent, unit.label] for unit in units])
     if not (inputs["generator_onnx"] / IMAGINATION).exists():
         return Source(drawer, units, seeds, content, recorded)
     from ops.chain.parts.imagined_drawer import read_imagined  # loads torch
 
+    named = read_manifest(inputs["real_images"])["metrics"]["class_names"]
+    compare_classes(named, info.class_names, "the generator", "the real images")
     imagined = read_imagined(inputs["generator_onnx"], inputs["scorer"], shards)
     scorer = read_manifest(inputs["scorer"])["content"]
     group = imagined.imagining.group

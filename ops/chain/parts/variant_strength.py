@@ -21,6 +21,7 @@ from ops.generators.torch_drawer import TorchFile
 from ops.judging.scorer import load_scorer
 from ops.machine.progress import Sink
 from ops.recipe.generator import SamplerSettings
+from ops.recipe.profiles import limit_strength
 
 STRENGTHS = (1.0, 0.8, 0.6, 0.4, 0.2)  # without the first for a prior, which would forget the image and its class
 
@@ -45,7 +46,8 @@ def choose_strength(
     seeds = take_seeds(train)
     config, judge, tried = read_config(generator), load_scorer(scorer), list[dict[str, Any]]()
     kind = KINDS[config["kind"]]
-    for strength in STRENGTHS if is_labelled(config) else STRENGTHS[1:]:
+    most = limit_strength(sampler.imagination)
+    for strength in [each for each in STRENGTHS[not is_labelled(config) :] if each <= most]:
         candidate = _set(sampler, strength)
         drawer: DrawerSpec = TorchFile(generator / CONFIG, kind.load, ("noise", "image"), candidate)
         if imagines is not None:

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ops.errors import UserError
-from ops.recipe.diffusion import CLASS, PromptSettings
+from ops.recipe.prompts import CLASS, Naming
 
 KEY = "generator.prompts"
 WORDS = re.compile(r"\w+")
@@ -47,25 +47,33 @@ class ClassTable:
         compare_classes(self.names, others, whose)
 
 
-def compare_classes(names: Sequence[str], others: Sequence[str], whose: str) -> None:
-    """UserError if `others` are not the classes `names` of the prompts, in their order."""
+def compare_classes(names: Sequence[str], others: Sequence[str], whose: str, theirs: str = "the prompts") -> None:
+    """UserError if `others` of `whose` are not the classes `names`, which are `theirs`, in their order."""
     if tuple(others) == tuple(names):
         return
     if sorted(others) != sorted(names):
         strange = sorted(set(others) ^ set(names))
-        raise UserError(f"{whose} and the prompts name different classes: only one of them has {strange[0]!r}")
+        raise UserError(f"{whose} and {theirs} name different classes: only one of them has {strange[0]!r}")
     place = next(i for i, (one, other) in enumerate(zip(names, others, strict=True)) if one != other)
     raise UserError(
         f"{whose} has the classes in another order: class {place} is {others[place]!r} there and"
-        f" {names[place]!r} in the prompts"
+        f" {names[place]!r} in {theirs}"
     )
 
 
-def build_class_table(class_names: Sequence[str], settings: PromptSettings) -> ClassTable:
+def compare_spoken(names: Sequence[str], spoken: Sequence[str], others: Sequence[str], whose: str, theirs: str) -> None:
+    """UserError if a class of `names` is called otherwise by `whose` (`others`) than by `theirs` (`spoken`)."""
+    for name, one, other in zip(names, spoken, others, strict=True):
+        if one != other:
+            raise UserError(f"{theirs} call class {name!r} {one!r}, and {whose} calls it {other!r}; use one name")
+
+
+def build_class_table(class_names: Sequence[str], settings: Naming, key: str = KEY) -> ClassTable:
     """The table for the source's classes in the order of their labels.
 
-    Names of other classes do no harm: a recipe may take some classes of its source. UserError for a class without a
-    name that means something in a prompt, and for two classes that are called alike.
+    Names of other classes do no harm: a recipe may take some classes of its source. UserError, with the recipe's
+    section `key`, for a class without a name that means something in a prompt, and for two classes that are called
+    alike.
     """
     if settings.class_names is None:
         spoken = [" ".join(name.replace("_", " ").split()) for name in class_names]
@@ -73,20 +81,20 @@ def build_class_table(class_names: Sequence[str], settings: PromptSettings) -> C
             if not _means_something(words):
                 raise UserError(
                     f"class {name!r} has no name that a prompt could use; say what each class is called in"
-                    f" {KEY}.class_names"
+                    f" {key}.class_names"
                 )
     else:
         given = settings.class_names
         if missing := [name for name in class_names if not given.get(name, "").strip()]:
             near = difflib.get_close_matches(missing[0], [name for name in given if name not in class_names], n=1)
             hint = f"; {near[0]!r} there is no class" if near else ""
-            raise UserError(f"{KEY}.class_names has no name for class {missing[0]!r}{hint}")
+            raise UserError(f"{key}.class_names has no name for class {missing[0]!r}{hint}")
         spoken = [given[name].strip() for name in class_names]
     seen: dict[str, str] = {}
     for name, words in zip(class_names, spoken, strict=True):
         if (other := seen.setdefault(words.lower(), name)) != name:
             raise UserError(
                 f"classes {other!r} and {name!r} are both called {words!r} in prompts; give them different names in"
-                f" {KEY}.class_names"
+                f" {key}.class_names"
             )
     return ClassTable(tuple(class_names), tuple(spoken), settings.templates)

@@ -30,11 +30,10 @@ from ops.generators.diffusion.opening import Parts, choose_precision, open_parts
 from ops.generators.diffusion.sizes import enlarge, find_side, reduce
 from ops.generators.drawers import FLAGGED, PROMPT
 from ops.generators.feeds import IMAGE, LABEL, NOISE
-from ops.generators.folder import CONFIG, DRAWN_WITH, FLAGS, SETTINGS, WEIGHTS, read_config
+from ops.generators.folder import CONFIG, DRAWN_WITH, FLAGS, SETTINGS, SPOKEN, WEIGHTS, read_config
 from ops.recipe.diffusion import PipelineSettings, StableDiffusionSettings, UnclipSettings
 from ops.recipe.generator import SamplerSettings
 
-SPOKEN = "spoken"  # in config.json: names in prompts
 SECTIONS: Mapping[str, type[PipelineSettings]] = {
     "stable-diffusion": StableDiffusionSettings,
     "unclip": UnclipSettings,

@@ -20,7 +20,7 @@ from ops.datasets.pixels import read_shards
 from ops.datasets.shards import find_shards
 from ops.errors import UserError
 from ops.files.manifests import read_manifest
-from ops.files.outputs import GATE, IMAGINATION, IMAGINATION_FACTS, IMAGINED
+from ops.files.outputs import GATE, IMAGINATION, IMAGINATION_FACTS, IMAGINED, SEEDS
 from ops.files.storage import read_json
 from ops.stages.materialization import Runtime
 from ops.workspaces.workspace import Workspace
@@ -162,6 +162,34 @@ def test_a_larger_set_holds_the_smaller_one_and_another_filter_draws_nothing(
         patch.delattr(ImaginingDrawer, "draw_recorded")
         run(copied, "generated_images")
     assert read(copied)[2].equals(larger[2])
+
+
+def test_the_medical_profile_and_hard_seeds_on_a_recipe_that_runs(copied: Workspace) -> None:
+    still = {"folds": 2, "steps": 60, "batch_size": 16, "width": 16, "augmentation": {"kind": "policy", "shift": 0.1}}
+    plan = {"ratio": 1.0, "overdraw": 2.0, "rounds": 1, "seeds": "hard"}
+    drawing = {key: value for key, value in SAMPLER.items() if key != "strength"}
+    sampler = {**drawing, "imagination": {"profile": "medical", "force": True}}
+    mirrored = {"scorer": {**still, "augmentation": "flip_crop"}, "plan": plan, "sampler": sampler}
+    change_recipe(copied.root, "digits", **mirrored)
+    result = growset(copied.root, "run", "digits")
+    assert result.exit_code == 2 and "scorer.augmentation: flip_crop mirrors images" in result.output
+    change_recipe(copied.root, "digits", scorer=still)
+    run(copied, "scorer", "expansion_plan", "generator", *LAST)
+    settled, facts = (read_json(out(copied, "generator_onnx") / name) for name in (IMAGINATION, IMAGINATION_FACTS))
+    assert (settled["sampler"]["strength"], settled["preset"]["ball"]["radius"]) == (0.2, 0.1)
+    assert facts["profile"] == "medical" and settled["mode"] == "guided"
+    seeds = pl.read_parquet(out(copied, "expansion_plan") / SEEDS)
+    chosen = seeds.filter("chosen")
+    assert seeds.group_by("label").len()["len"].to_list() == [16, 16] and len(chosen) == 12  # a third, rounded up
+    bound = chosen.group_by("label").agg(pl.col("odds").min().alias("bound"))
+    assert seeds.join(bound, on="label").filter(pl.col("odds") > pl.col("bound"))["chosen"].all()
+    assert seeds.join(bound, on="label").filter(pl.col("odds") < pl.col("bound"))["chosen"].any() is False
+    images, rows, records = read(copied)
+    assert len(images) == 64 and set(rows["parent_id"]) == set(chosen["image_id"]) == set(records["parent_id"])
+    for check in CHECKS:
+        if check.stage in (*LAST, "expansion_plan", "scorer"):
+            finding = run_check(check, copied, "digits")
+            assert finding.passed or not check.blocking, finding.sentence
 
 
 def test_the_strength_is_chosen_by_what_is_imagined_and_faults_are_told_before_any_work(

@@ -369,7 +369,7 @@ def test_slices_draw_the_first_round_and_the_stage_only_collects(
 
 
 def test_the_origin_of_variants_includes_their_seed_images(workspace: Workspace) -> None:
-    inputs = {stage: out(workspace, stage) for stage in ("real_images", "generator_onnx")}
+    inputs = {stage: out(workspace, stage) for stage in ("real_images", "expansion_plan", "generator_onnx")}
     source = find_source(inputs)
     train = read_rows(find_shards(inputs["real_images"], "train"))
     assert sorted(unit.parent or "" for unit in source.units) == train["image_id"].sort().to_list()
@@ -388,7 +388,7 @@ def test_the_origin_of_variants_includes_their_seed_images(workspace: Workspace)
 
 def test_seed_images_in_another_order_are_another_origin(workspace: Workspace, tmp_path: Path) -> None:
     """A round's counts are in the order of the seed images, so a round of another order is not reused."""
-    inputs = {stage: out(workspace, stage) for stage in ("real_images", "generator_onnx")}
+    inputs = {stage: out(workspace, stage) for stage in ("real_images", "expansion_plan", "generator_onnx")}
     train = read_split(inputs["real_images"], "train")
     write_shards(tmp_path / "turned", train.select(np.arange(len(train))[::-1]), prefix="train")
     one, other = find_source(inputs), find_source({**inputs, "real_images": tmp_path / "turned"})

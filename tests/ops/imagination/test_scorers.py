@@ -1,4 +1,5 @@
-"""The scorers: the cross-fitted classifier as the house's own scorer answers, and the classifier on embeddings."""
+"""The scorers: the cross-fitted classifier as the house's own scorer answers, the zero-shot one, the probe, and the
+classifier on embeddings."""
 
 from __future__ import annotations
 
@@ -12,7 +13,7 @@ from ops.imagination.gradient_check import check_gradients
 from ops.imagination.imagining import Imagination, imagine
 from ops.imagination.presets import CORRECTED, nest
 from ops.imagination.protocols import UNCHANGED, Statistics
-from ops.imagination.scorers import CrossFittedScorer, EmbeddingScorer
+from ops.imagination.scorers import CrossFittedScorer, EmbeddingScorer, Heads, ProbeScorer, ZeroShotScorer
 from tests.imagining import LinearPrior
 from tests.networks import untrained_scorer
 
@@ -83,3 +84,41 @@ def test_an_embedding_is_classified_by_its_cosines() -> None:
     np.testing.assert_allclose(answer.log_probabilities.exp(), expected, atol=1e-5)
     with pytest.raises(ValueError, match="no image to normalise"):
         EmbeddingScorer(classes).answer(latents, [""] * 4, UNCHANGED)
+
+
+def see(images: torch.Tensor, statistics: Statistics | None) -> torch.Tensor:
+    mean, deviation = statistics or Statistics((0.0,), (1.0,))
+    return (images.flatten(1)[:, :6] - mean[0]) / deviation[0]
+
+
+def test_a_zero_shot_scorer_compares_what_it_sees_with_the_classes() -> None:
+    classes = F.normalize(torch.randn(3, 6, generator=torch.Generator().manual_seed(0)), dim=1)
+    scorer = ZeroShotScorer(lambda images, told: F.normalize(see(images, told), dim=1), classes, 10.0)
+    levels = (torch.from_numpy(draw_levels()) / 255).requires_grad_()
+    answer = scorer.answer(levels, KEYS)
+    embedded = EmbeddingScorer(classes, 10.0).answer(levels.flatten(1)[:, :6], KEYS)
+    torch.testing.assert_close(answer.log_probabilities, embedded.log_probabilities)
+    assert (torch.autograd.grad(answer.log_probabilities[:, 0].sum(), levels)[0] != 0).any()
+    told = scorer.answer(levels, KEYS, Statistics((0.5,), (0.2,)))
+    assert not torch.allclose(told.features, answer.features)
+
+
+def test_a_probe_answers_by_the_head_that_did_not_see_the_seed_image() -> None:
+    heads = Heads(
+        mean=torch.tensor([[0.1] * 6, [0.2] * 6]),
+        deviation=torch.tensor([[0.5] * 6, [0.25] * 6]),
+        weights=torch.randn(2, 3, 6, generator=torch.Generator().manual_seed(1)),
+        intercepts=torch.tensor([[0.0, 0.3, -1e4], [0.1, -0.2, 0.0]]),
+        temperature=2.0,
+    )
+    scorer = ProbeScorer(see, heads, {"a": 0, "b": 1})
+    levels = torch.from_numpy(draw_levels()[:2]) / 255
+    answer = scorer.answer(levels, ["a", "b"])
+    for row, (mean, deviation) in enumerate(((0.1, 0.5), (0.2, 0.25))):
+        own = (levels[row].flatten()[:6] - mean) / deviation
+        logits = (heads.weights[row] @ own + heads.intercepts[row]) / 2.0
+        torch.testing.assert_close(answer.log_probabilities[row], torch.log_softmax(logits, dim=0))
+        torch.testing.assert_close(answer.features[row], F.normalize(own, dim=0))
+    assert answer.log_probabilities[0, 2].exp() == 0 and answer.log_probabilities.isfinite().all()
+    with pytest.raises(ValueError, match="did not see the seed image z"):
+        scorer.answer(levels, ["a", "z"])

@@ -191,6 +191,7 @@ def test_an_image_is_judged_only_by_the_network_named_for_it(
     scorer = Scorer(tuple(rebuild(result) for result in results), 0.7, "fp32")
     some, networks = torch.from_numpy(images[:20]), np.arange(20) % 2
     probabilities, features = scorer.examine(some, networks)
+    np.testing.assert_allclose(softmax(scorer.judge_apart(some, networks)), probabilities, atol=1e-6)
     for fold in range(len(scorer.models)):
         own = networks == fold
         alone, (seen,) = Scorer((scorer.models[fold],), 0.7, "fp32").examine(some)

@@ -19,6 +19,7 @@ import numpy as np
 import pytest
 import torch
 
+from ops.chain.parts import imagination_start
 from ops.chain.parts.external_networks import (
     check_external_networks,
     check_reference_network,
@@ -27,15 +28,27 @@ from ops.chain.parts.external_networks import (
     open_measuring_network,
     open_reference_network,
 )
+from ops.chain.parts.imagination_scorers import check_scorer_of_imagination, prepare_scorer
+from ops.chain.parts.imagination_start import start_imagination, write_imagination
+from ops.chain.parts.imagined_drawer import read_imagined
 from ops.classifiers.reference.features import FEATURES
 from ops.classifiers.reference.fitting import fit_reference
+from ops.datasets.pixels import read_shards
 from ops.errors import DamagedData, UserError
 from ops.files.hashing import hash_file
+from ops.files.outputs import IMAGINATION, IMAGINATION_FACTS
+from ops.files.storage import read_json
 from ops.filters.rules import set_limits
 from ops.filters.scores import ExternalNetworks, ScoreComputer
+from ops.generators.feeds import SeedImages, make_feeds
+from ops.generators.units import Run, list_parents
+from ops.imagination.protocols import Statistics
 from ops.judging.scorer import Scorer
+from ops.planning.speeds import guess_judging
 from ops.pretrained import requirements
 from ops.pretrained.clip import Clip, open_clip
+from ops.pretrained.cost import count_products
+from ops.pretrained.differentiable import prepare
 from ops.pretrained.extractor import open_extractor
 from ops.pretrained.folder import find_folder, identify, read_folder
 from ops.pretrained.kinds import CLASSIFIERS, EXTRACTORS, KINDS
@@ -45,9 +58,16 @@ from ops.pretrained.prompts import clean_name, write_prompts
 from ops.pretrained.safety import open_safety
 from ops.pretrained.validation import validate_clip, validate_extractor, validate_safety
 from ops.recipe.filtering import FilterSettings
+from ops.recipe.generator import SamplerSettings
+from ops.recipe.imagination import ImaginationSettings
+from ops.recipe.loading import parse_recipe
 from ops.recipe.pretrained import ClipSettings, ExtractorSettings, ReferenceSettings, SafetySettings
+from ops.recipe.scorers import KEY, ClipScorer, ProbeScorer
 from ops.settings.cut import Cut
+from ops.settings.reading import read_yaml
 from tests.networks import small_resnet
+from tests.priorfolders import NAMES as LETTERS
+from tests.priorfolders import write_prior, write_scorer, write_seeds
 
 pytestmark = pytest.mark.skipif(find_spec("transformers") is None, reason="the extra `clip` is not installed")
 
@@ -623,3 +643,175 @@ def test_a_network_in_a_folder_is_a_second_reference_model(vit_folder: Path) -> 
     )  # fmt: skip
     assert set(fit.choice.scores) == {*FEATURES, name}
     assert fit.choice.scores[name] > 0.9
+
+
+def to_levels(images: torch.Tensor) -> torch.Tensor:
+    return images.float() / 255
+
+
+@pytest.mark.parametrize("shape", [(28, 28), (40, 33), (300, 300)])
+def test_images_are_prepared_as_by_clips_processor_with_a_gradient(shape: tuple[int, int], clip_folder: Path) -> None:
+    from transformers import CLIPImageProcessorPil, CLIPProcessor, CLIPTokenizer
+
+    theirs = CLIPProcessor(
+        CLIPImageProcessorPil.from_pretrained(clip_folder), CLIPTokenizer.from_pretrained(clip_folder)
+    )
+    preprocessing = read_preprocessing(read_folder(clip_folder, "", kinds=["clip"]), "")
+    for channels in (1, 3):
+        images = draw(3, channels, *shape)
+        rgb = [image.permute(1, 2, 0).numpy() for image in images.expand(-1, 3, -1, -1)]
+        expected = theirs(images=rgb, return_tensors="pt").pixel_values
+        levels = to_levels(images).requires_grad_()
+        found = prepare(levels, preprocessing)
+        assert found.shape == expected.shape == (3, 3, SIDE, SIDE)
+        assert (found.detach() - expected).abs().max() < 1e-3
+        (slope,) = torch.autograd.grad(found[:, 0].sum(), levels)
+        assert slope.isfinite().all() and (slope.flatten(1) != 0).any(1).all()
+
+
+@pytest.fixture
+def imagined(tmp_path: Path, clip_folder: Path) -> Path:
+    """A workspace with a trained prior, a scorer, seed images of the classes a, b and c, and a CLIP."""
+    (tmp_path / "recipes").mkdir()
+    (tmp_path / "params.yaml").write_text("")
+    write_prior(tmp_path / "latent", "latent")
+    write_scorer(tmp_path / "scorer")
+    write_seeds(tmp_path / "real")
+    shutil.copytree(clip_folder, tmp_path / "clip")
+    return tmp_path
+
+
+def name_clip(root: Path, **keys: Any) -> ClipScorer:
+    sha256 = read_folder(root / "clip", "", kinds=["clip"], tokenizer=True).hash_files()
+    words = {"a": "ankle boot", "b": "bag", "c": "coat"}
+    return ClipScorer(**{"model": "clip", "sha256": sha256, "class_names": words, **keys})
+
+
+def open_prepared(root: Path, settings: Any) -> Any:
+    train = read_shards(sorted((root / "real").iterdir()))
+    found = prepare_scorer(
+        settings, generator=root / "latent", scorer=root / "scorer", train=train, root=root, scratch=root
+    )
+    assert found is not None
+    return found.open(root / "latent", train.rows["image_id"].to_list()), train
+
+
+def test_a_clip_scores_as_the_library_does_and_its_gradient_reaches_the_image(imagined: Path) -> None:
+    from transformers import CLIPImageProcessorPil, CLIPModel, CLIPProcessor, CLIPTokenizer
+
+    templates = ("a photo of a {class}.", "art of the {class}")
+    scorer, _ = open_prepared(imagined, name_clip(imagined, templates=templates))
+    images = draw(4, channels=3, height=28, width=28)
+    levels = to_levels(images).requires_grad_()
+    answer = scorer.answer(levels, ["s0"] * 4)
+    folder = imagined / "clip"
+    processor = CLIPProcessor(CLIPImageProcessorPil.from_pretrained(folder), CLIPTokenizer.from_pretrained(folder))
+    network = CLIPModel.from_pretrained(folder)
+    with torch.inference_mode():
+        logits = []
+        for template in templates:
+            texts = [template.replace("{class}", word) for word in ("ankle boot", "bag", "coat")]
+            told = processor(
+                text=texts, images=list(images.permute(0, 2, 3, 1).numpy()), return_tensors="pt", padding=True
+            )
+            found = network(**told)
+            logits.append((found.text_embeds, found.image_embeds))
+        texts = sum(text for text, _ in logits) / 2
+        cosines = logits[0][1] @ (texts / texts.norm(dim=1, keepdim=True)).T
+        expected = (network.logit_scale.exp() * cosines).log_softmax(1)
+    torch.testing.assert_close(answer.log_probabilities.detach(), expected, atol=2e-4, rtol=1e-4)
+    torch.testing.assert_close(answer.features.detach(), logits[0][1], atol=1e-4, rtol=1e-4)
+    (slope,) = torch.autograd.grad(answer.log_probabilities[:, 1].sum(), levels)
+    assert (slope.flatten(1) != 0).any(1).all()
+    told = scorer.answer(levels, ["s0"] * 4, Statistics((0.5,), (0.25,)))
+    assert (told.features - answer.features).abs().max() > 1e-3
+
+
+def test_a_probe_reads_a_pretrained_backbone(imagined: Path, vit_folder: Path) -> None:
+    sha256 = read_folder(vit_folder, "", kinds=["vit"]).hash_files()
+    scorer, train = open_prepared(imagined, ProbeScorer(model=str(vit_folder), sha256=sha256))
+    ids, images = train.rows["image_id"].to_list(), torch.from_numpy(train.images).permute(0, 3, 1, 2)
+    features = torch.from_numpy(open_extractor(vit_folder).features(images))
+    heads, folds = scorer.heads, torch.tensor([scorer.folds[name] for name in ids])
+    standardised = (features - heads.mean[folds]) / heads.deviation[folds]
+    logits = torch.einsum("nkd,nd->nk", heads.weights[folds], standardised) + heads.intercepts[folds]
+    levels = to_levels(images).requires_grad_()
+    answer = scorer.answer(levels, ids)
+    expected = (logits / heads.temperature).log_softmax(1)
+    assert (answer.log_probabilities.detach().argmax(1) == expected.argmax(1)).all()
+    (slope,) = torch.autograd.grad(answer.log_probabilities[:, 0].sum(), levels)
+    assert (slope.flatten(1) != 0).any(1).all()
+
+
+def test_variants_are_guided_by_a_clip_and_drawn_again_from_what_is_stored(
+    imagined: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(imagination_start, "write_sheet", lambda path, rows: None)
+    shards, lines = sorted((imagined / "real").iterdir()), list[str]()
+    train = read_shards(shards)
+
+    def start(force: bool) -> Any:
+        settings = ImaginationSettings(scorer=name_clip(imagined), group=2, radius=3.0, force=force)
+        sampler = SamplerSettings(solver="euler", steps=1, strength=0.5, imagination=settings)
+        return start_imagination(
+            imagined / "latent", sampler, imagined / "scorer", shards, train, root=imagined, scratch=imagined,
+            sink=lines.append,
+        )  # fmt: skip
+
+    assert start(False).sampler.imagination.mode == "random" and "near chance" in lines[-1]  # random weights
+    found = start(True)
+    write_imagination(imagined / "latent", found, found.sampler, train, seed=1)
+    settled, facts = (read_json(imagined / "latent" / name) for name in (IMAGINATION, IMAGINATION_FACTS))
+    assert settled["scorer"]["class_names"] == list(LETTERS) and settled["mode"] == "guided"
+    assert settled["scorer"]["prompts"][1] == ["a photo of a bag."] and "model" not in settled["scorer"]
+    assert facts["scorer_model"] == "clip" and str(imagined) not in json.dumps([settled, facts])
+    seeds = SeedImages(train.images, train.rows["image_id"].to_list(), train.labels)
+    unit = list_parents(seeds.ids, seeds.labels.tolist())[0]
+    spec = read_imagined(imagined / "latent", imagined / "scorer", shards)
+    info = spec.read_info()
+    feeds = make_feeds(info.inputs, info.shape, [Run(unit, 0, 2)], seed=1, seeds=seeds)
+    images, rows = spec.open("cpu", 2).draw_recorded(feeds)
+    assert images.shape[0] == 2 and (rows["z_before"] != rows["z_after"]).all()
+    again = found.place(imagined / "latent", found.sampler).open("cpu", 2).draw(feeds)
+    np.testing.assert_array_equal(images, again)
+
+
+def test_a_clip_that_does_not_fit_is_refused_before_anything_is_computed(imagined: Path) -> None:
+    smoke = Path(__file__).parents[3] / "recipes" / "smoke.yaml"
+    drawing = {"prior": {"kind": "latent", "pool": "others"}, "generator": {"kind": "prior"}}
+
+    def check(names: tuple[str, ...] = LETTERS, **keys: Any) -> None:
+        scorer = {**name_clip(imagined).model_dump(), **keys}
+        sampler = {"strength": 0.4, "imagination": {"scorer": scorer}}
+        content = {**read_yaml(smoke), "on_new_images": "retrain", **drawing, "sampler": sampler}
+        check_scorer_of_imagination(parse_recipe(content, "mine.yaml"), imagined, names)
+
+    check()
+    for names, keys, message in (
+        (LETTERS, {"sha256": None}, rf"{KEY}\.sha256 is missing; the content of .* has [0-9a-f]{{64}}"),
+        (LETTERS, {"sha256": "0" * 64}, rf"{KEY}\.sha256 does not fit"),
+        (LETTERS, {"model": "nowhere"}, rf"{KEY}\.model: the folder .*/nowhere does not exist"),
+        ((*LETTERS, "d"), {}, rf"{KEY}\.class_names has no name for class 'd'"),
+        (LETTERS, {"templates": ("{class}" + "b" * 60,)}, "and this CLIP reads 40; shorten it"),
+        (LETTERS, {"kind": "probe", "templates": None}, "templates has no effect with kind: probe; it belongs to clip"),
+    ):
+        with pytest.raises(UserError, match=message):
+            check(names, **keys)
+    weights = imagined / "clip" / "model.safetensors"
+    weights.rename(imagined / "clip" / "pytorch_model.bin")
+    with pytest.raises(UserError, match=r"pytorch_model\.bin is a pickle, which may run code"):
+        check(sha256="0" * 64)
+
+
+def test_a_plan_knows_what_a_networks_answer_costs(clip_folder: Path, tmp_path: Path) -> None:
+    from torch.utils.flop_counter import FlopCounterMode
+
+    network = open_clip(clip_folder).network
+    with FlopCounterMode(display=False) as counter, torch.no_grad():
+        network.get_image_features(pixel_values=torch.zeros(1, 3, SIDE, SIDE))
+    guessed = count_products(read_folder(clip_folder, "", kinds=["clip"]))
+    assert 0.5 < guessed / counter.get_total_flops() < 2
+    build(tmp_path, "resnet", "ResNetModel")
+    assert count_products(read_folder(tmp_path, "", kinds=["resnet"])) > 0
+    smoke = parse_recipe(read_yaml(Path(__file__).parents[3] / "recipes" / "smoke.yaml"), "mine.yaml")
+    assert guess_judging(smoke, tmp_path) is None

@@ -68,6 +68,7 @@ FIXED = {
     "filter.near_parent",
     "sampler.moves",
     "sampler.keeps",
+    "plan.seeds",
     "sampler.imagination",  # needs a generator of kind prior
     "prior",  # needs a generator of kind prior
     "verdict.folds",  # the demo takes only some images of its source

@@ -14,7 +14,7 @@ from ops.imagination.ascent import Ascent
 from ops.imagination.presets import PRESETS
 from ops.planning.imagining import count_judged, count_made, estimate_variant
 from ops.planning.speeds import weigh_decoding
-from ops.recipe.fingerprints import stage_fingerprint, stage_settings
+from ops.recipe.fingerprints import list_inputs, stage_fingerprint, stage_settings
 from ops.recipe.imagination import WHERE, ImaginationSettings, Mode, check_class_count
 from ops.recipe.kinds import KINDS as GENERATORS
 from ops.recipe.kinds import PRIORS
@@ -31,6 +31,7 @@ PIPELINE = {"model": "models/one", "licence": "none"}
 IMAGE = {"kind": "stable-diffusion", "mode": "image", **PIPELINE}
 UNCLIP = {"kind": "unclip", **PIPELINE}
 
+MILD = {"scorer": {"augmentation": {"kind": "policy", "shift": 0.1}}}  # what the medical profile asks of it
 DRAWN = {"kind": "git", "by": ["generator"], "source": "drawn"}
 
 
@@ -108,7 +109,16 @@ def test_a_kind_imagines_where_its_section_says_so() -> None:
     [
         ({"mode": "guide"}, {}, "'sampler.imagination.mode' in mine.yaml"),
         ({"preset": "published"}, {}, "'sampler.imagination.preset' in mine.yaml"),
-        ({"scorer": "clip"}, {}, "'sampler.imagination.scorer' in mine.yaml"),
+        ({"scorer": "clip"}, {}, "key 'sampler.imagination.scorer.model' is missing in mine.yaml"),
+        (
+            {"scorer": "dino"},
+            {},
+            "'sampler.imagination.scorer' in mine.yaml: unknown kind; choose one of scorer, clip,",
+        ),
+        ({"scorer": {"kind": "scorer", "model": "clip"}}, {}, "model has no effect with kind: scorer; it belongs to"),
+        ({"scorer": {"kind": "clip", "model": "clip", "templates": ["a photo"]}}, {}, "must hold {class} once"),
+        ({"scorer": {"kind": "probe", "sha256": "0" * 64}}, {}, "sha256 has no effect without a model; remove it"),
+        ({"scorer": "probe"}, {}, "reads the encoder of a prior of kind: instance, and the prior is of kind: latent"),
         ({"radius": 0.0}, {}, "'sampler.imagination.radius' in mine.yaml"),
         ({"radius": 101.0}, {}, "'sampler.imagination.radius' in mine.yaml"),
         ({"steps": 0}, {}, "'sampler.imagination.steps' in mine.yaml"),
@@ -175,6 +185,34 @@ def test_it_is_part_of_the_samplers_identity_only_where_it_is_given() -> None:
     assert find(parse_recipe({**OWN, "sampler": absent}, "mine.yaml")) == find(parse_recipe(OWN, "mine.yaml"))
     plain, guided = find(parse()), find(parse({}))
     assert {stage for stage in STAGES if plain[stage] != guided[stage]} == {"generator_onnx"}
+
+
+def test_the_keys_that_came_later_change_nothing_where_they_are_left_out() -> None:
+    imagination = stage_settings(parse({}), "generator_onnx")["sampler"]["imagination"]
+    assert imagination["scorer"] == "scorer" and "profile" not in imagination
+    assert (
+        "profile" in stage_settings(parse({"profile": "medical"}, **MILD), "generator_onnx")["sampler"]["imagination"]
+    )
+    clip = parse({"scorer": {"kind": "clip", "model": "clip", "sha256": "0" * 64, "class_names": {"bag": "handbag"}}})
+    assert parse_recipe(clip.model_dump(mode="json"), "mine.yaml") == clip
+    assert clip.sampler.imagination is not None and clip.sampler.imagination.drop_scorer().scorer.kind == "clip"
+
+
+def test_hard_seeds_need_variants_and_change_the_plan_alone() -> None:
+    plan = {**OWN["plan"], "seeds": "hard"}
+    with pytest.raises(
+        UserError, match=r"plan\.seeds has no effect with generator\.kind: flow, whose images have no parent"
+    ):
+        parse_recipe({**OWN, "plan": plan}, "mine.yaml")
+    all_, hard = parse(), parse(plan=plan)
+    assert "seeds" not in stage_settings(all_, "expansion_plan")["plan"]
+    assert [list_inputs(recipe, "expansion_plan") for recipe in (all_, hard)] == [
+        ("real_images",),
+        ("real_images", "scorer"),
+    ]
+    assert STAGES["expansion_plan"].recorded == ("real_images",)
+    with pytest.raises(UserError, match="with source: drawn are made of every image, whatever plan.seeds says"):
+        parse(plan=plan, expanded={"expanded": {}, "mine": {"variants": DRAWN}})
 
 
 def test_without_the_scorer_only_keys_with_an_effect_are_left() -> None:

@@ -116,7 +116,7 @@ def test_recipe_survives_a_round_trip_through_its_dump() -> None:
         (put(2.0, "plan", "ratioo"), f"unknown key 'plan.ratioo' in {PATH}; did you mean 'ratio'?"),
         (
             put(2.0, "plan", "zzz"),
-            f"unknown key 'plan.zzz' in {PATH}; valid here: balance, budget, overdraw, ratio, rounds",
+            f"unknown key 'plan.zzz' in {PATH}; valid here: balance, budget, overdraw, ratio, rounds, seeds",
         ),
         (
             put("mixup", "baselines", "mixup", "pairng"),

@@ -85,7 +85,8 @@ def test_no_prior_is_written_as_null_and_is_no_input_of_any_stage() -> None:
     null = parse_recipe({**WITHOUT, "prior": None}, SMOKE)
     assert null == load_recipe(SMOKE) and is_idle(null, "prior")
     for name, stage in STAGES.items():
-        assert list_inputs(null, name) == tuple(each for each in stage.inputs if each != "prior")
+        asked = {each for each, _, _ in stage.asks}
+        assert list_inputs(null, name) == tuple(each for each in stage.inputs if each not in {"prior", *asked})
     assert stage_settings(null, "prior") == {"prior": None}
 
 

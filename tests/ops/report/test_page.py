@@ -485,6 +485,19 @@ def test_the_gate_of_variants_has_a_table_and_says_who_judges_a_rare_class(page:
     assert len(ids) == len(set(ids))
 
 
+def test_seed_images_that_were_chosen_have_a_table() -> None:
+    rows = [
+        {"name": name, "real": 31, "chosen": 11, "misnamed": 2, "bound": bound}
+        for name, bound in zip(CLASSES, [1.255, *[None] * (len(CLASSES) - 1)], strict=True)
+    ]
+    seeds = {"classes": rows, "real": 1_031, "chosen": 344, "misnamed": 20}
+    shown = render_page(make_facts() | {"variants": [make_gate()], "seeds": seeds})
+    reader, text = Reader(shown), read_text(shown)
+    assert reader.open == [] and len(reader.find("caption")) == len(reader.find("table"))
+    assert "Variants were made of 344 of 1,031 training images" in text.replace("\u202f", ",").replace("\u2009", ",")
+    assert f"{CLASSES[0]} 31 11 2 1.25" in text or f"{CLASSES[0]} 31 11 2 1.26" in text
+
+
 def test_the_page_says_how_the_strength_of_variants_was_chosen() -> None:
     tried = [
         {"strength": 1.0, "moved": 30.04, "kept": 0.84, "refused": 3, "used": False},
@@ -503,6 +516,7 @@ def test_the_page_shows_what_was_imagined_and_says_by_which_preset_and_mode(page
         "mode": "guided", "asked": "guided", "why": None, "preset": "corrected", "unverified": [], "picture": PICTURE,
         "ways": ["seed image", "prior", "random", "guided"], "shown": ["bag", "coat"],
         "scorer": "the scorer names 80.0 % of 40 seed images rightly, and 50.0 % would be chance",
+        "scorer_kind": None, "scorer_model": None, "profile": None,
     }  # fmt: skip
     shown = render_page(make_facts() | {"imagination": [found]})
     text = read_text(shown)
@@ -511,6 +525,9 @@ def test_the_page_shows_what_was_imagined_and_says_by_which_preset_and_mode(page
     off = {**found, "mode": "random", "why": "it is near chance", "preset": "paper", "unverified": ["the direction"]}
     text = read_text(render_page(make_facts() | {"imagination": [off]}))
     assert "The recipe asks for mode guided: it is near chance." in text and "rest on memory: the direction" in text
+    clip = {**found, "scorer_kind": "clip", "scorer_model": "models/clip", "profile": "medical"}
+    text = read_text(render_page(make_facts() | {"imagination": [clip]}))
+    assert "mode guided, profile medical." in text and "This scorer is a CLIP (models/clip), which" in text
 
 
 def test_a_generator_that_the_gate_refused_everywhere_is_explained_by_it() -> None:

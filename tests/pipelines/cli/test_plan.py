@@ -135,6 +135,16 @@ def test_of_many_classes_the_largest_and_the_smallest_are_listed(fresh_workspace
     assert ["…", "40", "more"] in lines
 
 
+def test_the_seed_images_of_variants_are_counted_where_they_are_not_all(fresh_workspace: Path) -> None:
+    seen = look_ahead(Workspace(fresh_workspace), "digits")
+    assert not any("seed images" in line for line in format_images(seen))
+    hard = plan_expansion(np.array([10, 20]), ("zero", "one"), seen.recipe.plan.model_copy(update={"seeds": "hard"}))
+    assert (
+        "  seed images: 11 of 30, of each class the third that the scorer learns worst; about 2.73 variants of each"
+        in format_images(replace(seen, plan=hard))
+    )
+
+
 def test_minutes_fit_the_whole_chain_and_are_written(root: Path) -> None:
     path = root / "recipes" / "digits.yaml"
     fitted = growset(root, "plan", "digits", "--json", "--minutes", "10")

@@ -17,7 +17,7 @@ from ops.chain.parts.imagined_drawer import read_imagined
 from ops.datasets.pixels import PixelDataset, read_shards
 from ops.errors import UserError
 from ops.files.outputs import IMAGINATION, IMAGINATION_FACTS
-from ops.files.storage import read_json
+from ops.files.storage import read_json, write_json
 from ops.imagination.presets import CORRECTED, PAPER, PRESETS
 from ops.imagination.projection import Ball
 from ops.judging.scorer import Scorer
@@ -38,7 +38,9 @@ def start(root: Path, strength: Any = 0.5, **settings: Any) -> tuple[Start, Pixe
     sampler = SamplerSettings(solver="heun", steps=2, strength=strength, imagination=ImaginationSettings(**settings))
     shards, lines = sorted((root / "real").iterdir()), list[str]()
     train = read_shards(shards)
-    found = start_imagination(root / "latent", sampler, root / "scorer", shards, train, sink=lines.append)
+    found = start_imagination(
+        root / "latent", sampler, root / "scorer", shards, train, root=root, scratch=root, sink=lines.append
+    )
     return found, train, lines
 
 
@@ -112,6 +114,13 @@ def test_the_sheet_shows_images_of_the_runs_seed(root: Path, monkeypatch: pytest
         write_imagination(root / "latent", found, found.sampler, train, seed=seed)
     assert (sheets[0] != sheets[1]).any()
     np.testing.assert_array_equal(sheets[0], sheets[2])
+
+
+def test_a_generator_with_the_classes_in_another_order_is_refused(root: Path) -> None:
+    config = read_json(root / "latent" / "config.json")
+    write_json(root / "latent" / "config.json", config | {"class_names": ["a", "c", "b"]})
+    with pytest.raises(UserError, match="the generator has the classes in another order: class 1 is 'c' there and 'b'"):
+        start(root, mode="random")
 
 
 def test_a_score_without_a_gradient_is_told_before_anything_is_drawn(
