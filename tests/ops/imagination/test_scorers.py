@@ -13,7 +13,7 @@ from ops.imagination.gradient_check import check_gradients
 from ops.imagination.imagining import Imagination, imagine
 from ops.imagination.presets import CORRECTED, nest
 from ops.imagination.protocols import UNCHANGED, Statistics
-from ops.imagination.scorers import CrossFittedScorer, EmbeddingScorer, Heads, ProbeScorer, ZeroShotScorer
+from ops.imagination.scorers import CrossFittedScorer, EmbeddingScorer, Heads, OnHost, ProbeScorer, ZeroShotScorer
 from tests.imagining import LinearPrior
 from tests.networks import untrained_scorer
 
@@ -55,6 +55,13 @@ def test_statistics_replace_the_normalisation() -> None:
     torch.testing.assert_close(told.log_probabilities, torch.log_softmax(logits / 1.7, dim=1))
     raw = SCORER.answer(levels[:1], ["b"], UNCHANGED)
     torch.testing.assert_close(raw.log_probabilities, torch.log_softmax(HOUSE.models[0](levels[:1]) / 1.7, dim=1))
+
+
+def test_a_scorer_on_the_host_answers_and_passes_gradients_as_the_scorer_itself() -> None:
+    levels = (torch.from_numpy(draw_levels()) / 255).requires_grad_()
+    (own, _), (there, logs) = SCORER.answer(levels, KEYS), OnHost(SCORER).answer(levels, KEYS)
+    assert torch.equal(own, there)
+    assert torch.autograd.grad(logs[:, 1].sum(), levels)[0].abs().max() > 0
 
 
 def test_an_unknown_seed_image_is_refused() -> None:

@@ -35,7 +35,7 @@ def inputs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Path]:
     return {stage: tmp_path / stage for stage in ("real_images", "expansion_plan", "scorer", "generator_onnx")}
 
 
-INFO = SimpleNamespace(inputs=(IMAGE,), class_names=("a", "c", "b"))
+INFO = SimpleNamespace(records=False, inputs=(IMAGE,), class_names=("a", "c", "b"))
 
 
 def plan(inputs: dict[str, Path], seeds: str) -> list[str]:
