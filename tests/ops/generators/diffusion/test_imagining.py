@@ -123,11 +123,14 @@ def test_no_latent_leaves_its_ball_and_in_a_tiny_one_only_what_modes_share_is_le
 
 @BOTH
 def test_the_self_test_passes_and_few_images_are_drawn_for_it(
-    build: Callable[..., ImaginedFile], judged: Path, name: str
+    build: Callable[..., ImaginedFile], judged: Path, tmp_path: Path, name: str
 ) -> None:
     spec, lines = build(name, mode="guided", force=True), list[str]()
     train = read_shards(spec.shards)
-    start = start_imagination(spec.path.parent, spec.sampler, spec.scorer, spec.shards, train, sink=lines.append)
+    places = {"root": tmp_path, "scratch": tmp_path}
+    start = start_imagination(
+        spec.path.parent, spec.sampler, spec.scorer, spec.shards, train, **places, sink=lines.append
+    )
     assert start.sampler.imagination is not None and start.sampler.imagination.mode == "guided"
     assert (start.effort.tested, start.device) == (1, "cpu") and "seed images rightly" in lines[0]
 
