@@ -95,6 +95,7 @@ class Chain:
             from ops.machine.precision import check_device
 
             check_device(self.runtime.device)
+        self._require_earlier(expansion, stage)
         outcome, source = None, None
         listing = list_source(self.workspace, recipe.source) if stage == FIRST else None
         if stage == GENERATOR and recipe.on_new_images == "keep_generator":
@@ -122,6 +123,15 @@ class Chain:
         if listing is not None and source is not None:
             write_watched(self.workspace, expansion, recipe.source, listing, source)
         return outcome
+
+    def _require_earlier(self, expansion: str, stage: str) -> None:
+        """UserError where an input's folder is missing. DVC needs each, also one that this recipe does not read."""
+        for name in STAGES[stage].inputs:
+            if not self.workspace.output(expansion, name).exists():
+                raise UserError(
+                    f"stage {stage} of '{expansion}' comes after {name}, which has no output yet; run it first, or:"
+                    f" growset run {expansion}"
+                )
 
     def _find_source(self, expansion: str, recipe: Recipe, stage: str) -> str | None:
         """The content hash of what the stage reads from a source; None if it reads none."""

@@ -74,7 +74,7 @@ def build_verdict(run: StageRun) -> dict[str, Any]:
         verdict = _judge(run, trained, answers, test, look=2)
     same_compute = _compare_ways(run, trained, answers, test)
 
-    seen = read_seen(run.inputs.get("prior"), run.inputs["generated_images"])
+    seen = read_seen(run.inputs.get("prior"), run.inputs.get("generated_images"))
     pool = compare_pool(verdict, list_seeing(run.recipe.baselines))
     found = verdict.to_dict() | {
         "earlier_looks": earlier,
@@ -161,7 +161,7 @@ def _judge(
     run: StageRun, trained: Trained, answers: Mapping[str, Mapping[int, Answers]], test: PixelDataset, *, look: int
 ) -> Verdict:
     verdict = _decide(run, trained, answers, test, look=look)
-    seen = read_seen(run.inputs.get("prior"), run.inputs["generated_images"])
+    seen = read_seen(run.inputs.get("prior"), run.inputs.get("generated_images"))
     if seen is not None and verdict.unused is None:
         shared = count_shared(run.inputs["prior"], run.inputs["real_images"])
         pool = compare_pool(verdict, list_seeing(run.recipe.baselines))

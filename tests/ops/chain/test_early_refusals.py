@@ -11,6 +11,8 @@ import pytest
 from ops.chain import driver
 from ops.chain.generator_onnx import build_generator_onnx
 from ops.errors import EnvironmentFault, UserError
+from ops.files.storage import write_json
+from ops.generators.folder import CONFIG
 from ops.generators.registry import KINDS
 from ops.recipe.generator import SamplerSettings
 from ops.recipe.imagination import ImaginationSettings
@@ -18,8 +20,9 @@ from ops.recipe.kinds import PRIORS
 from ops.stages.materialization import Runtime
 
 
-def test_a_gpu_is_refused_for_imagined_images_before_the_generator_is_even_read(tmp_path: Path) -> None:
+def test_a_gpu_is_refused_for_imagined_images_before_the_generator_is_loaded(tmp_path: Path) -> None:
     sampler = SamplerSettings(strength=0.4, imagination=ImaginationSettings())
+    write_json(tmp_path / CONFIG, {"kind": "prior", "prior": "flow"})
     run: Any = SimpleNamespace(
         inputs={"generator": tmp_path}, recipe=SimpleNamespace(sampler=sampler), runtime=Runtime(provider="cuda")
     )

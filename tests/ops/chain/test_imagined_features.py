@@ -29,7 +29,7 @@ pytestmark = pytest.mark.slow
 ENCODER = {"steps": 30, "batch_size": 16, "width": 8, "features": 6, "warmup_steps": 2}
 SAMPLER = {"usable_from": None, "steps": 1, "solver": "euler", "strength": 0.4, "moves": None, "keeps": None}
 EXPORTED, DRAWN = "generator_onnx", "generated_images"
-FIRST = ("real_images", "expansion_plan", "training_policy", "scorer", "prior", "generator")
+FIRST = ("real_images", "training_policy", "scorer", "expansion_plan", "prior", "generator")
 
 
 def run(workspace: Workspace, *stages: str) -> None:

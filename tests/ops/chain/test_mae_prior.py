@@ -33,7 +33,7 @@ TRAINED = {
     "kind": "mae", "pool": POOL, "encoder": HALF, "decoder": HALF, "steps": 40, "batch_size": 16, "warmup_steps": 5,
     "ema_decay": 0.9, "checkpoints": 2,
 }  # fmt: skip
-BEFORE = ("real_images", "expansion_plan", "training_policy", "scorer")
+BEFORE = ("real_images", "training_policy", "scorer", "expansion_plan")
 DRAWING = ("generator_onnx", "generated_images")
 SAMPLER_KEYS = {"usable_from": None, "strength": 0.4, "moves": None, "keeps": None}
 

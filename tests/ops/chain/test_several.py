@@ -45,7 +45,7 @@ def _doubled(_finished: Path, tmp_path_factory: pytest.TempPathFactory) -> Itera
     """The finished workspace, continued with two generators."""
     root = copy_and_double(_finished, tmp_path_factory.mktemp("doubled") / "workspace")
 
-    def copy_only_one(run: StageRun) -> dict[str, Any]:
+    def copy_only_one(run: StageRun, **_: Any) -> dict[str, Any]:
         only = Workspace(_finished).output("digits", run.stage)
         manifest = read_manifest(only)
         for name in manifest["files"]:

@@ -68,7 +68,7 @@ def test_a_killed_search_goes_on_and_its_choice_is_used(root: Path, monkeypatch:
     assert search["lengths"][0]["steps"] == 20
     assert sum(": flip: on " in line for line in lines) == 1
 
-    for stage in ("scorer", "baseline_classifiers"):
+    for stage in ("scorer", "prior", "baseline_classifiers"):
         chain.run("digits", stage)
     stored = Workspace(root).output("digits", "baseline_classifiers") / "augmented.safetensors"
     assert load_classifier(stored, 0).description["network"]["standardise"] == policy.standardise
