@@ -22,7 +22,7 @@ from ops.stages.materialization import Runtime
 
 def test_a_gpu_is_refused_for_imagined_images_before_the_generator_is_loaded(tmp_path: Path) -> None:
     sampler = SamplerSettings(strength=0.4, imagination=ImaginationSettings())
-    write_json(tmp_path / CONFIG, {"kind": "prior", "prior": "flow"})
+    write_json(tmp_path / CONFIG, {"kind": "prior", "class_names": ["a"], "height": 16, "width": 16, "channels": 1})
     run: Any = SimpleNamespace(
         inputs={"generator": tmp_path}, recipe=SimpleNamespace(sampler=sampler), runtime=Runtime(provider="cuda")
     )
