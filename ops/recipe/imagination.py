@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, field_serializer, model_validator
 
-from ops.recipe.medical import MEDICAL, MOST_STRENGTH, RADIUS
+from ops.recipe.medical import MEDICAL, MOST_HIDDEN, MOST_STRENGTH, RADIUS
 from ops.recipe.medical import STRENGTH as MEDICAL_STRENGTH
 from ops.recipe.scorers import SCORERS, StageScorer
 from ops.settings.kinds import Kind, OneOf
@@ -58,8 +58,9 @@ class ImaginationSettings(Section):
     profile: Literal["medical"] | None = Field(
         None,
         description=f"medical: strength at most {MOST_STRENGTH:g}, and {MEDICAL_STRENGTH:g} where it is left out;"
-        f" radius {RADIUS:g} in place of 0.8; no word for a style in a prompt; what makes or judges variants does not"
-        " learn from mirrored images; null: none of this",
+        f" radius {RADIUS:g} in place of 0.8; at most {MOST_HIDDEN:g} of the patches hidden with a prior of kind mae; no"
+        " word for a style in a prompt; what makes or judges variants does not learn from mirrored images; not with"
+        " kind: unclip; null: none of this",
     )
     scorer: Annotated[Kind, OneOf(SCORERS)] = Field(StageScorer(), description="what judges variants")
     norm: Literal["linf", "l2"] | None = Field(

@@ -178,7 +178,7 @@ class Recipe(Section):
     def _resolve_sampler(cls, sampler: SamplerSettings, info: ValidationInfo) -> SamplerSettings:
         """The generator's kind decides which values the sampler's keys may have, and their defaults."""
         generator = info.data.get("generator")  # absent if it is invalid itself
-        return sampler if generator is None else generator.resolve_sampler(sampler)
+        return sampler if generator is None else generator.resolve_sampler(generator.take_profile(sampler))
 
     @model_validator(mode="after")
     def _check_looks(self) -> Recipe:
