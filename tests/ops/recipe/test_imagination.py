@@ -199,12 +199,17 @@ def test_the_keys_that_came_later_change_nothing_where_they_are_left_out() -> No
 
 
 def test_hard_seeds_need_variants_and_change_the_plan_alone() -> None:
-    plan = {**OWN["plan"], "seeds": "hard"}
+    plan, judged_by_others = {**OWN["plan"], "seeds": "hard"}, {"wrong_label": None, "atypical": None}
     with pytest.raises(
         UserError, match=r"plan\.seeds has no effect with generator\.kind: flow, whose images have no parent"
     ):
-        parse_recipe({**OWN, "plan": plan}, "mine.yaml")
-    all_, hard = parse(), parse(plan=plan)
+        parse_recipe({**OWN, "plan": plan, "filter": judged_by_others}, "mine.yaml")
+    for key in judged_by_others:
+        with pytest.raises(UserError, match=rf"plan\.seeds: hard and filter\.{key} work against each other"):
+            parse(plan=plan, filter={**judged_by_others, key: 0.1})
+    with pytest.raises(UserError, match=r"plan\.seeds: hard and filter\.wrong_label"):  # the default
+        parse(plan=plan, filter={"atypical": None})
+    all_, hard = parse(), parse(plan=plan, filter=judged_by_others)
     assert "seeds" not in stage_settings(all_, "expansion_plan")["plan"]
     assert [list_inputs(recipe, "expansion_plan") for recipe in (all_, hard)] == [
         ("real_images",),
@@ -212,7 +217,7 @@ def test_hard_seeds_need_variants_and_change_the_plan_alone() -> None:
     ]
     assert STAGES["expansion_plan"].recorded == ("real_images",)
     with pytest.raises(UserError, match="with source: drawn are made of every image, whatever plan.seeds says"):
-        parse(plan=plan, expanded={"expanded": {}, "mine": {"variants": DRAWN}})
+        parse(plan=plan, filter=judged_by_others, expanded={"expanded": {}, "mine": {"variants": DRAWN}})
 
 
 def test_without_the_scorer_only_keys_with_an_effect_are_left() -> None:
