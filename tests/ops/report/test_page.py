@@ -495,6 +495,7 @@ def test_seed_images_that_were_chosen_have_a_table() -> None:
     reader, text = Reader(shown), read_text(shown)
     assert reader.open == [] and len(reader.find("caption")) == len(reader.find("table"))
     assert "Variants were made of 344 of 1,031 training images" in text.replace("\u202f", ",").replace("\u2009", ",")
+    assert "The gate of variants asked about training images of all kinds, not about these alone." in text
     assert f"{CLASSES[0]} 31 11 2 1.25" in text or f"{CLASSES[0]} 31 11 2 1.26" in text
 
 
