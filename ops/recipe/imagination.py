@@ -5,6 +5,7 @@ It loads nothing that computes. `ops.imagination` implements the choices, `ops.c
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, field_serializer, model_validator
@@ -172,4 +173,16 @@ def check_class_count(settings: ImaginationSettings | None, classes: int) -> Non
         raise ValueError(
             f"sampler.imagination.mode: {settings.mode} needs a scorer of two classes or more, and the source has"
             f" {classes}; write mode: {settings.drop_scorer().mode}"
+        )
+
+
+def check_probed(sizes: Sequence[int]) -> None:
+    """ValueError where a fold of a probe may leave a single class to learn; sizes: training images of each class.
+
+    The images of a class of two or more are never all in one fold.
+    """
+    if (found := sum(size >= 2 for size in sizes)) < 2:
+        raise ValueError(
+            "sampler.imagination.scorer: probe needs two classes of two training images or more, so that each fold leaves"
+            f" two to learn, and there {'is' if found == 1 else 'are'} {found}; write scorer: scorer"
         )

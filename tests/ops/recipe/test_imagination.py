@@ -5,8 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, get_args
 
+import numpy as np
 import pytest
 
+from ops.datasets.folds import assign_folds
 from ops.errors import UserError
 from ops.generators.imaginable import ImaginingKind
 from ops.generators.registry import KINDS
@@ -15,7 +17,7 @@ from ops.imagination.presets import PRESETS
 from ops.planning.imagining import count_judged, count_made, estimate_variant
 from ops.planning.speeds import weigh_decoding
 from ops.recipe.fingerprints import list_inputs, stage_fingerprint, stage_settings
-from ops.recipe.imagination import WHERE, ImaginationSettings, Mode, check_class_count
+from ops.recipe.imagination import WHERE, ImaginationSettings, Mode, check_class_count, check_probed
 from ops.recipe.kinds import KINDS as GENERATORS
 from ops.recipe.kinds import PRIORS
 from ops.recipe.loading import load_recipe, parse_recipe
@@ -174,6 +176,17 @@ def test_one_class_is_too_few_where_the_scorer_decides() -> None:
         check_class_count(ImaginationSettings(mode=other), 1)
         check_class_count(ImaginationSettings(mode=mode), 2)
         check_class_count(None, 1)
+
+
+@pytest.mark.parametrize(("sizes", "found"), [((9, 1), "is 1"), ((1, 1, 1), "are 0"), ((5, 1, 1, 0), "is 1")])
+def test_a_probe_is_refused_where_a_fold_may_leave_one_class(sizes: tuple[int, ...], found: str) -> None:
+    with pytest.raises(ValueError, match=f"needs two classes of two training images or more.*and there {found}; write"):
+        check_probed(sizes)
+    labels = np.repeat(np.arange(4), (2, 2, 1, 0))
+    check_probed((2, 2, 1, 0))
+    for seed in range(20):
+        folds = assign_folds(labels, 5, seed)
+        assert all(len(np.unique(labels[folds != fold])) >= 2 for fold in range(5))
 
 
 def test_it_is_part_of_the_samplers_identity_only_where_it_is_given() -> None:
