@@ -28,11 +28,11 @@ class Examples:
     `is_generated` bool [n] marks the generated images, to whose weight that of a real image is relative; None where all
     are real. `only_relabelled` bool [n] marks those of them that were rejected for their label alone: they are for arms
     that let a teacher label them. The rest is for arms that show variants. `ids` [n] are the images' keys. `parents`
-    int64 [n] is the row of each generated image's parent, -1 for a real one. `is_seed` bool [n] marks the real images that
-    variants were to be made of, for placebos; None where generated images have no parents, or no arm asks. `live` draws variants in the training, and
-    `oracle` draws the nuisance of the real images anew; None where that is not possible or no arm asks for it. `pool`
-    uint8 [m, C, H, W] are the images without labels that a prior saw, and `prior` is the folder of that prior; None
-    where no arm sees the pool.
+    int64 [n] is the row of each generated image's parent, -1 for a real one. `is_seed` bool [n] marks the real images
+    that variants were to be made of, for placebos; None where generated images have no parents, or no arm asks. `live`
+    draws variants in the training, and `oracle` draws the nuisance of the real images anew; None where that is not
+    possible or no arm asks for it. `pool` uint8 [m, C, H, W] are the images without labels that a prior saw, and
+    `prior` is the folder of that prior; None where no arm sees the pool.
     """
 
     images: np.ndarray

@@ -7,7 +7,7 @@ It loads nothing that computes, so that a recipe is read in milliseconds. `ops.g
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any, ClassVar, Literal, Self
+from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 

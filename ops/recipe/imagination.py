@@ -59,8 +59,8 @@ class ImaginationSettings(Section):
     profile: Literal["medical"] | None = Field(
         None,
         description=f"medical: strength at most {MOST_STRENGTH:g}, and {MEDICAL_STRENGTH:g} where it is left out;"
-        f" radius {RADIUS:g} in place of 0.8; at most {MOST_HIDDEN:g} of the patches hidden with a prior of kind mae; no"
-        " word for a style in a prompt; what makes or judges variants does not learn from mirrored images; not with"
+        f" radius {RADIUS:g} in place of 0.8; at most {MOST_HIDDEN:g} of the patches hidden with a prior of kind mae;"
+        " no word for a style in a prompt; what makes or judges variants does not learn from mirrored images; not with"
         " kind: unclip; null: none of this",
     )
     scorer: Annotated[Kind, OneOf(SCORERS)] = Field(StageScorer(), description="what judges variants")
@@ -176,13 +176,13 @@ def check_class_count(settings: ImaginationSettings | None, classes: int) -> Non
         )
 
 
-def check_probed(sizes: Sequence[int]) -> None:
+def check_probed(sizes: Sequence[float]) -> None:
     """ValueError where a fold of a probe may leave a single class to learn; sizes: training images of each class.
 
     The images of a class of two or more are never all in one fold.
     """
     if (found := sum(size >= 2 for size in sizes)) < 2:
         raise ValueError(
-            "sampler.imagination.scorer: probe needs two classes of two training images or more, so that each fold leaves"
-            f" two to learn, and there {'is' if found == 1 else 'are'} {found}; write scorer: scorer"
+            "sampler.imagination.scorer: probe needs two classes of two training images or more, so that each fold"
+            f" leaves two to learn, and there {'is' if found == 1 else 'are'} {found}; write scorer: scorer"
         )

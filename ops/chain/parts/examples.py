@@ -88,7 +88,7 @@ def _find_parents(mixed: PixelDataset) -> np.ndarray:
 
 
 def _find_seeds(generated: Path, mixed: PixelDataset) -> np.ndarray | None:
-    """Which rows are seed images by the record of the folder `generated`, bool [n]; None where images have no parents."""
+    """Which rows the folder `generated` names as seed images, bool [n]; None where its images have no parents."""
     parents = read_json(generated / ROUNDS).get("parents")
     return None if parents is None else mixed.rows["image_id"].is_in(parents).to_numpy()
 

@@ -61,8 +61,8 @@ def find_source(inputs: Mapping[str, Path]) -> Source:
     """The source of one generator's images; `inputs`: folders of the stages real_images, expansion_plan, scorer and
     generator_onnx.
 
-    Of variants the units are the seed images that the plan chose, in each class by rank. UserError for a generator that imagines with classes
-    in another order than that of the real images.
+    Of variants the units are the seed images that the plan chose, in each class by rank. UserError for a generator that
+    imagines with classes in another order than that of the real images.
     """
     drawer = find_drawer(inputs["generator_onnx"])
     info = drawer.read_info()

@@ -21,9 +21,7 @@ def blend_real(
     is_seed : bool [n], the real images that x is drawn from; None: all, as for x'.
     """
     rng = np.random.default_rng([seed, 4])
-    one, other = (
-        images[draw_parents(labels, is_generated, rng, rows)].astype(np.float32) for rows in (is_seed, None)
-    )
+    one, other = (images[draw_parents(labels, is_generated, rng, rows)].astype(np.float32) for rows in (is_seed, None))
     shares = rng.beta(settings.alpha, settings.alpha, size=(len(one), 1, 1, 1)).astype(np.float32)
     found = images.copy()
     found[is_generated] = np.rint(shares * one + (1 - shares) * other).astype(np.uint8)

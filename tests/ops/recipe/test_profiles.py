@@ -57,7 +57,12 @@ def test_a_strength_that_is_chosen_is_chosen_among_low_ones() -> None:
         ({}, {}, {"sampler": {"strength": 0.6}}, "sampler.strength 0.6 is above 0.4, the most with"),
         ({"radius": 0.8}, {}, {}, "sampler.imagination.radius 0.8 is above 0.5, the most with profile: medical"),
         ({}, {}, {"scorer": {}}, "scorer.augmentation: flip_crop mirrors images, so that the scorer would not see"),
-        ({}, {"kind": "mae"}, {}, "prior.hidden hides up to 0.5 of a seed image's patches, which are then invented; 0.1"),
+        (
+            {},
+            {"kind": "mae"},
+            {},
+            "prior.hidden hides up to 0.5 of a seed image's patches, which are then invented; 0.1",
+        ),
         ({}, {"augment": 0.2}, {}, "prior.augmentation: moves mirrors images, which profile: medical does not allow"),
         (
             {"scorer": {**CLIP, "templates": ["a Colorful ultrasound image of {class}"]}},

@@ -528,10 +528,15 @@ def test_the_page_shows_what_was_imagined_and_says_by_which_preset_and_mode(page
     assert "The recipe asks for mode guided: it is near chance." in text and "rest on memory: the direction" in text
     clip = {**found, "scorer_kind": "clip", "scorer_model": "models/clip", "profile": "medical"}
     text = read_text(render_page(make_facts() | {"imagination": [clip]}))
-    assert "mode guided, profile medical." in text and "This scorer is a CLIP (models/clip), which learnt elsewhere; what" in text
+    assert (
+        "mode guided, profile medical." in text
+        and "This scorer is a CLIP (models/clip), which learnt elsewhere; what" in text
+    )
     probe = {**found, "scorer_kind": "probe", "scorer_model": "models/vit"}
     text = read_text(render_page(make_facts() | {"imagination": [probe]}))
-    assert "the features of models/vit, which learnt elsewhere; what from, and whether with labels, is not known" in text
+    assert (
+        "the features of models/vit, which learnt elsewhere; what from, and whether with labels, is not known" in text
+    )
     text = read_text(render_page(make_facts() | {"imagination": [probe | {"scorer_model": None}]}))
     assert "on features that the prior’s encoder learnt without labels." in text
 
