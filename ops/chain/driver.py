@@ -47,7 +47,7 @@ from ops.history.dvc_repository import (
 from ops.labelling.choice import check_labelled
 from ops.machine.interruption import at, check
 from ops.machine.progress import Sink
-from ops.recipe.imagination import check_class_count
+from ops.recipe.imagination import check_class_count, check_probed
 from ops.recipe.instance import InstanceSettings
 from ops.recipe.prior import PoolSettings
 from ops.recipe.schema import Recipe
@@ -202,6 +202,7 @@ def validate(workspace: Workspace, expansion: str, warn: Callable[[str], None] =
     for stage in STAGES:
         workspace.stage_version(stage)
     varied = any(arm.variants.kind != "none" for arm in {**recipe.baselines, **recipe.expanded}.values())
+    probed = recipe.sampler.imagination is not None and recipe.sampler.imagination.scorer.kind == "probe"
     source = describe_source(workspace, recipe)
     require_stable_splits(recipe, source)
     content = hash_source(source, workspace.source_hash_cache(recipe.source))
@@ -215,7 +216,7 @@ def validate(workspace: Workspace, expansion: str, warn: Callable[[str], None] =
             warn(finding.sentence)
         class_names, shape = tuple(metrics["class_names"]), metrics["shape"]
         pool = None if recipe.verdict.folds is None else read_pool(folder)
-        counted = varied or recipe.generator.labels_pool
+        counted = varied or probed or recipe.generator.labels_pool
         sizes = _count_training(folder, len(class_names)) if counted else np.zeros(len(class_names))
         known: Mapping[str, Collection[str]] = {} if recipe.prior is None else list_ids(folder, SPLITS)
     else:
@@ -233,6 +234,9 @@ def validate(workspace: Workspace, expansion: str, warn: Callable[[str], None] =
         _require_variants(recipe, trained, workspace.recipe_path(expansion))
     try:
         check_class_count(recipe.sampler.imagination, len(class_names))
+        if probed:
+            for each in trained:
+                check_probed(each.tolist())
         if recipe.generator.labels_pool:
             check_labelled(int(min(each.sum() for each in trained)))
     except ValueError as error:

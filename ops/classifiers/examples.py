@@ -28,10 +28,11 @@ class Examples:
     `is_generated` bool [n] marks the generated images, to whose weight that of a real image is relative; None where all
     are real. `only_relabelled` bool [n] marks those of them that were rejected for their label alone: they are for arms
     that let a teacher label them. The rest is for arms that show variants. `ids` [n] are the images' keys. `parents`
-    int64 [n] is the row of each generated image's parent, -1 for a real one. `live` draws variants in the training, and
-    `oracle` draws the nuisance of the real images anew; None where that is not possible or no arm asks for it. `pool`
-    uint8 [m, C, H, W] are the images without labels that a prior saw, and `prior` is the folder of that prior; None
-    where no arm sees the pool.
+    int64 [n] is the row of each generated image's parent, -1 for a real one. `is_seed` bool [n] marks the real images
+    that variants were to be made of, for placebos; None where generated images have no parents, or no arm asks. `live`
+    draws variants in the training, and `oracle` draws the nuisance of the real images anew; None where that is not
+    possible or no arm asks for it. `pool` uint8 [m, C, H, W] are the images without labels that a prior saw, and
+    `prior` is the folder of that prior; None where no arm sees the pool.
     """
 
     images: np.ndarray
@@ -41,6 +42,7 @@ class Examples:
     only_relabelled: np.ndarray | None = None
     ids: Sequence[str] = ()
     parents: np.ndarray | None = None
+    is_seed: np.ndarray | None = None
     live: Transform | None = None
     oracle: Transform | None = None
     pool: np.ndarray | None = None
@@ -77,13 +79,13 @@ class Examples:
         # A placebo takes the place of stored variants, so it is drawn while these are rows like the others.
         weights = self.weigh(arm.model_copy(update={"variants": NoVariants()}))
         rows = np.flatnonzero(weights > 0)
-        images, labels, marks = self.images, self.labels, self.is_generated
+        images, labels, marks, seeds = self.images, self.labels, self.is_generated, self.is_seed
         if len(rows) < len(weights):
             images, labels, weights = images[rows], labels[rows], weights[rows]
-            marks = None if marks is None else marks[rows]
+            marks, seeds = (None if each is None else each[rows] for each in (marks, seeds))
         if arm.placebo.kind != "none":
             assert marks is not None, "a placebo stands for generated images"
-            images = PLACEBOS[arm.placebo.kind](arm.placebo, images, labels, marks, seed)
+            images = PLACEBOS[arm.placebo.kind](arm.placebo, images, labels, marks, seed, seeds)
         if isinstance(arm.variants, GitVariants):
             marked = np.zeros(len(rows), bool) if marks is None else marks
             transform = self._find_transform(arm.variants, images[marked], rows[marked], seed)

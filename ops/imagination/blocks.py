@@ -56,7 +56,8 @@ class Blocks:
         if self.draws == 1:
             return Block(drawn, torch.arange(first, first + count))
         guide = self.imagination.guide(image, unit, ())
-        rows = choose_each(drawn.answer, guide.seed, guide.target, guide.preset.criteria, self.draws)
+        criteria = guide.preset.criteria
+        rows = choose_each(drawn.answer, guide.seed, guide.target, criteria, self.draws, drawn.flagged)
         kept, before = drawn.take(rows), _average(guide, drawn.answer, self.draws)
         return Block(replace(kept, before=before, after=guide.rate(kept.answer)), first + rows)
 

@@ -44,11 +44,15 @@ def choose(answer: Answer, seed: Answer, target: int, criteria: Criteria, count:
     return torch.tensor(chosen)
 
 
-def choose_each(answer: Answer, seed: Answer, target: int, criteria: Criteria, draws: int) -> Tensor:
+def choose_each(
+    answer: Answer, seed: Answer, target: int, criteria: Criteria, draws: int, flagged: Tensor | None = None
+) -> Tensor:
     """The rows to keep, one of each `draws` consecutive ones, int64 [n / draws], in order.
 
     Each is the draw of its part with which the sum of scores over those kept so far is greatest, as in `choose`. So
     every one is the best of as many draws, and none is better for its place. ValueError if n is not a multiple.
+
+    flagged : bool [n], draws that a safety checker flags: one is kept only where its whole part is flagged; None: none.
     """
     count, rest = divmod(len(answer.features), draws)
     if rest or not count:
@@ -58,7 +62,8 @@ def choose_each(answer: Answer, seed: Answer, target: int, criteria: Criteria, d
     chosen: list[int] = []
     for first in range(0, count * draws, draws):
         part = range(first, first + draws)
-        chosen.append(max(part, key=lambda k: _add_up(answer.features, alone, [*chosen, k], criteria)))
+        usable = [k for k in part if flagged is None or not flagged[k]] or part
+        chosen.append(max(usable, key=lambda k: _add_up(answer.features, alone, [*chosen, k], criteria)))
     return torch.tensor(chosen)
 
 

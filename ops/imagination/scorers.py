@@ -1,5 +1,5 @@
 """Scorers: the cross-fitted classifier that every expansion trains, a zero-shot classifier of images and one of
-embeddings, and a probe on features that were learnt without labels.
+embeddings, and a probe on features that were learnt without these images' labels.
 
 All compute in float32 and can be differentiated with respect to what they read. What sees images is given; this module
 knows no file and no network of others.
@@ -120,7 +120,7 @@ class Heads:
 
 @dataclass(frozen=True, eq=False)
 class ProbeScorer:
-    """Reads features that were learnt without labels by the head that did not see the seed image's label.
+    """Reads features by the head that did not see the seed image's label.
 
     folds : of each seed image, by its key, the number of that head.
     """
@@ -143,18 +143,30 @@ class EmbeddingScorer:
     """Reads a latent that is an embedding, by its cosines with an embedding of each class: GIF-DALLE's guidance.
 
     classes : float32 [K, d], each of length 1, such as CLIP's texts or the mean embedding of each class's images.
-    scale : of the cosines before the softmax; CLIP's is 100.
+    scale : of the cosines before the softmax; CLIP's is 100. mean, deviation : float32 [d], by which latents were
+    standardised: latent = (embedding - mean) / deviation, as unCLIP's; None where latents are embeddings.
+
+    ValueError for one of these two without the other.
     """
 
     classes: Tensor
     scale: float = 100.0
+    mean: Tensor | None = None
+    deviation: Tensor | None = None
     reads: Literal["images", "latents"] = "latents"
+
+    def __post_init__(self) -> None:
+        if (self.mean is None) != (self.deviation is None):
+            raise ValueError("embeddings were standardised by a mean and a deviation; give both, or neither")
 
     def answer(self, inputs: Tensor, keys: Sequence[str], statistics: Statistics | None = None) -> Answer:
         """Answers on latents [n, d]."""
         if statistics is not None:
             raise ValueError("a scorer of latents sees no image to normalise")
-        features = F.normalize(inputs.float(), dim=1)
+        embeddings = inputs.float()
+        if self.mean is not None and self.deviation is not None:
+            embeddings = embeddings * self.deviation + self.mean
+        features = F.normalize(embeddings, dim=1)
         return Answer(features, torch.log_softmax(self.scale * features @ self.classes.T, dim=1))
 
 

@@ -1,4 +1,4 @@
-"""A probe: cross-fitted logistic regression on features that were learnt without labels.
+"""A probe: cross-fitted logistic regression on features that were learnt without the labels of these images.
 
 Fold f's head never sees the labels of fold f, as with the networks of `ops.judging.scorer`, whose folds it takes over.
 The features themselves may have seen the images, but no label. One strength of regularisation is chosen for all heads,

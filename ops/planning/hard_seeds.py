@@ -52,10 +52,11 @@ def rank_seeds(logits: np.ndarray, labels: np.ndarray, ids: list[str], class_nam
     )
 
 
-def read_chosen(expansion_plan: Path) -> set[str] | None:
-    """The chosen images in the folder of the stage expansion_plan; None where variants are made of all."""
+def read_chosen(expansion_plan: Path) -> dict[str, int] | None:
+    """The chosen images in the folder of the stage expansion_plan, each with its rank within its class; None where
+    variants are made of all."""
     path = expansion_plan / SEEDS
     if not path.exists():
         return None
-    table = pl.read_parquet(path, columns=["image_id", "chosen"], glob=False)
-    return set(table.filter("chosen")["image_id"])
+    table = pl.read_parquet(path, columns=["image_id", "rank", "chosen"], glob=False).filter("chosen")
+    return dict(table.select("image_id", "rank").iter_rows())

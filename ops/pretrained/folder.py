@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from ops.errors import DamagedData, UserError
+from ops.files.hash_cache import HashCache
 from ops.files.hashing import hash_file, hash_json
 from ops.files.model_folders import check_weights, read_object, require_file, require_identity
 
@@ -46,9 +47,16 @@ class ModelFolder:
         """The architecture: `model_type` of config.json."""
         return str(self.config.get("model_type"))
 
-    def hash_files(self) -> str:
-        """sha256 hex over the names and contents of all used files: the folder's identity."""
-        return self._hash(self.files)
+    def hash_files(self, cache: HashCache | None = None) -> str:
+        """sha256 hex over the names and contents of all used files: the folder's identity.
+
+        cache: of this folder; a file that has not changed since it was hashed is not read again.
+        """
+        if cache is None:
+            return self._hash(self.files)
+        found = hash_json({name: cache.hash_file(self.path, name) for name in self.files})
+        cache.save()
+        return found
 
     def hash_weights(self) -> str:
         """sha256 hex of the weights: of the single file, or else over the names and contents of the parts."""
@@ -102,12 +110,12 @@ def read_folder(path: Path, key: str, *, kinds: Sequence[str], tokenizer: bool =
     return ModelFolder(path, drop_loading_keys(config), preprocessor, weights, (CONFIG, name, *words, *index, *weights))
 
 
-def identify(folder: ModelFolder, sha256: str | None, key: str) -> str:
-    """The folder's identity, which a recipe states as `sha256`; reads all weights.
+def identify(folder: ModelFolder, sha256: str | None, key: str, cache: HashCache | None = None) -> str:
+    """The folder's identity, which a recipe states as `sha256`; reads all weights that `cache` does not know.
 
     UserError, with the recipe's section `key` and the right value, if `sha256` is missing or different.
     """
-    return require_identity(folder.path, folder.hash_files(), sha256, key)
+    return require_identity(folder.path, folder.hash_files(cache), sha256, key)
 
 
 def _read_preprocessor(path: Path, key: str) -> tuple[str, dict[str, Any]]:

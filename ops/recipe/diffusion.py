@@ -13,6 +13,7 @@ from pydantic import Field, field_validator, model_validator
 
 from ops.recipe.generator import KindSettings, SamplerSettings
 from ops.recipe.imagination import ImaginationSettings
+from ops.recipe.medical import MEDICAL
 from ops.recipe.pretrained import Content
 from ops.recipe.prompts import CLASS, TEMPLATES, check_templates
 from ops.settings.section import Count, Positive, Section
@@ -210,6 +211,15 @@ class UnclipSettings(PipelineSettings):
         if seeds != 1:
             raise ValueError("a generator of kind: unclip was trained elsewhere, so there is only one; remove this key")
         return seeds
+
+    def take_profile(self, sampler: SamplerSettings) -> SamplerSettings:
+        """ValueError for the medical profile: the strength that it limits is a thing that this kind does not have."""
+        if sampler.imagination is not None and sampler.imagination.profile == MEDICAL:
+            raise ValueError(
+                f"imagination.profile: {MEDICAL} is not possible with kind: {self.kind}, whose variants are drawn from"
+                " noise, so that no strength limits them; write kind: stable-diffusion with mode: image, or a prior"
+            )
+        return sampler
 
     def check_imagination(self, imagination: ImaginationSettings) -> None:
         super().check_imagination(imagination)

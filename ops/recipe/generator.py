@@ -7,7 +7,7 @@ It loads nothing that computes, so that a recipe is read in milliseconds. `ops.g
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any, ClassVar, Literal, Self
+from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
@@ -87,15 +87,6 @@ class SamplerSettings(Section):
         " by the scorer; null: they are not",
     )
 
-    @model_validator(mode="before")
-    @classmethod
-    def _take_profile(cls, keys: Any) -> Any:
-        """The profile's strength where the recipe leaves it out."""
-        found = keys.get("imagination") if isinstance(keys, dict) else None
-        if isinstance(found, dict) and found.get("profile") == MEDICAL and keys.get("strength") is None:
-            return {**keys, "strength": STRENGTH}
-        return keys
-
     @property
     def settled_strength(self) -> float | None:
         """The strength as a number; ValueError where it is still to be chosen."""
@@ -153,6 +144,14 @@ class KindSettings(Section):
                 f"sampler.imagination.granularity: channel has no effect with a prior of kind: {self.kind}, whose"
                 " latent has no channels; remove it"
             )
+
+    def take_profile(self, sampler: SamplerSettings) -> SamplerSettings:
+        """The sampler with its profile's strength where it has none and this kind varies seed images."""
+        imagination = sampler.imagination
+        if imagination is None or imagination.profile != MEDICAL or sampler.strength is not None:
+            return sampler
+        varies = "image" in self.list_inputs(sampler)
+        return sampler.model_copy(update={"strength": STRENGTH}) if varies else sampler
 
     def resolve_sampler(self, sampler: SamplerSettings) -> SamplerSettings:
         """The sampler with this kind's defaults in place of None; ValueError for a value this generator cannot use."""

@@ -5,11 +5,12 @@ It loads nothing that computes. `ops.imagination` implements the choices, `ops.c
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, field_serializer, model_validator
 
-from ops.recipe.medical import MEDICAL, MOST_STRENGTH, RADIUS
+from ops.recipe.medical import MEDICAL, MOST_HIDDEN, MOST_STRENGTH, RADIUS
 from ops.recipe.medical import STRENGTH as MEDICAL_STRENGTH
 from ops.recipe.scorers import SCORERS, StageScorer
 from ops.settings.kinds import Kind, OneOf
@@ -58,8 +59,9 @@ class ImaginationSettings(Section):
     profile: Literal["medical"] | None = Field(
         None,
         description=f"medical: strength at most {MOST_STRENGTH:g}, and {MEDICAL_STRENGTH:g} where it is left out;"
-        f" radius {RADIUS:g} in place of 0.8; no word for a style in a prompt; what makes or judges variants does not"
-        " learn from mirrored images; null: none of this",
+        f" radius {RADIUS:g} in place of 0.8; at most {MOST_HIDDEN:g} of the patches hidden with a prior of kind mae;"
+        " no word for a style in a prompt; what makes or judges variants does not learn from mirrored images; not with"
+        " kind: unclip; null: none of this",
     )
     scorer: Annotated[Kind, OneOf(SCORERS)] = Field(StageScorer(), description="what judges variants")
     norm: Literal["linf", "l2"] | None = Field(
@@ -171,4 +173,16 @@ def check_class_count(settings: ImaginationSettings | None, classes: int) -> Non
         raise ValueError(
             f"sampler.imagination.mode: {settings.mode} needs a scorer of two classes or more, and the source has"
             f" {classes}; write mode: {settings.drop_scorer().mode}"
+        )
+
+
+def check_probed(sizes: Sequence[float]) -> None:
+    """ValueError where a fold of a probe may leave a single class to learn; sizes: training images of each class.
+
+    The images of a class of two or more are never all in one fold.
+    """
+    if (found := sum(size >= 2 for size in sizes)) < 2:
+        raise ValueError(
+            "sampler.imagination.scorer: probe needs two classes of two training images or more, so that each fold"
+            f" leaves two to learn, and there {'is' if found == 1 else 'are'} {found}; write scorer: scorer"
         )

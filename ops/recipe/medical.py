@@ -12,6 +12,7 @@ from __future__ import annotations
 MEDICAL = "medical"
 STRENGTH, MOST_STRENGTH = 0.2, 0.4  # where a recipe has none, and at most
 RADIUS, MOST_RADIUS = 0.1, 0.5  # in an L∞ ball
+MOST_HIDDEN = 0.1  # of a seed image's patches, which a prior of kind mae invents whatever the strength; no run gave it
 STYLE_WORDS = (  # GIF's adjectives and domains, and words like them
     "colorful", "colourful", "stylized", "stylised", "high-contrast", "low-contrast", "posterized", "posterised",
     "solarized", "solarised", "sheared", "bright", "dark", "cartoon", "painting", "sketch", "drawing", "artistic",

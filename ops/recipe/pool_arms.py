@@ -57,7 +57,7 @@ def check_pool_arms(baselines: Mapping[str, Arm], expanded: Mapping[str, Arm], p
             raise ValueError(f"{_name_key(arm)} of the arm {name!r} needs the pool of a prior; add {wanted}")
         if needs_encoder(arm) and not prior.encodes:
             raise ValueError(
-                f"trainer: {arm.trainer.kind} of the arm {name!r} needs a prior that has an encoder, and kind:"
+                f"trainer: {arm.trainer.kind} of the arm {name!r} needs a prior whose encoder arms can use, and kind:"
                 f" {prior.kind} has none; write {WITH_ENCODER}, or kind: latent"
             )
         _check_together(name, arm)

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 from ops.recipe.generator import KindSettings, SamplerSettings
 from ops.recipe.imagination import ImaginationSettings
-from ops.recipe.medical import MEDICAL, MOST_RADIUS, MOST_STRENGTH, STYLE_WORDS
+from ops.recipe.medical import MEDICAL, MOST_HIDDEN, MOST_RADIUS, MOST_STRENGTH, STYLE_WORDS
 from ops.settings.kinds import Kind
 
 MIRRORING = ("flip_crop", "moves")  # kinds of augmentation that always do
@@ -52,6 +52,12 @@ def check_profile(
                 " remove it"
             )
     for name, section in generators.items():
+        hidden = getattr(section, "hidden", None)
+        if hidden is not None and hidden[1] > MOST_HIDDEN:
+            raise ValueError(
+                f"{name}.hidden hides up to {hidden[1]:g} of a seed image's patches, which are then invented;"
+                f" {MOST_HIDDEN:g} is the most with profile: {MEDICAL}; write hidden: [0.0, {MOST_HIDDEN:g}], or less"
+            )
         if getattr(getattr(section, "encoder", None), "flip", None):
             raise ValueError(f"{name}.encoder.flip is not possible with profile: {MEDICAL}; set it to 0")
         augmentation: Kind | None = getattr(section, "augmentation", None)

@@ -72,7 +72,8 @@ class PlanSettings(Section):
         "all",
         description="of which training images variants are made; hard: of the third of each class that the stage"
         " `scorer` learns worst, where its cross-fitted network gives the image's own class the least probability; a"
-        " class gets as many images as with all",
+        " class is planned as many images as with all; needs filter: {wrong_label: null, atypical: null}, which would"
+        " reject just these variants",
     )
 
     @model_validator(mode="after")
@@ -178,7 +179,7 @@ class Recipe(Section):
     def _resolve_sampler(cls, sampler: SamplerSettings, info: ValidationInfo) -> SamplerSettings:
         """The generator's kind decides which values the sampler's keys may have, and their defaults."""
         generator = info.data.get("generator")  # absent if it is invalid itself
-        return sampler if generator is None else generator.resolve_sampler(sampler)
+        return sampler if generator is None else generator.resolve_sampler(generator.take_profile(sampler))
 
     @model_validator(mode="after")
     def _check_looks(self) -> Recipe:
@@ -309,8 +310,16 @@ class Recipe(Section):
 
     @model_validator(mode="after")
     def _check_seeds(self) -> Recipe:
+        if self.plan.seeds != "hard":
+            return self
+        for key in ("wrong_label", "atypical"):
+            if getattr(self.filter, key) is not None:
+                raise ValueError(
+                    f"plan.seeds: hard and filter.{key} work against each other: the network that learns an image worst"
+                    f" would reject its variants; write filter: {{{key}: null}}, or plan.seeds: all"
+                )
         for name, arm in {**self.baselines, **self.expanded}.items():
-            if self.plan.seeds == "hard" and getattr(arm.variants, "source", None) == "drawn":
+            if getattr(arm.variants, "source", None) == "drawn":
                 raise ValueError(
                     f"variants of the arm {name!r} with source: drawn are made of every image, whatever plan.seeds"
                     " says; write source: stored, or plan.seeds: all"

@@ -45,10 +45,10 @@ class ClipScorer(Kind):
 
 
 class ProbeScorer(Kind):
-    """Logistic regression on features that were learnt without labels, cross-fitted in the folds of the stage."""
+    """Logistic regression on features that learnt elsewhere or on the pool, cross-fitted in the folds of the stage."""
 
     kind: Literal["probe"] = Field(
-        "probe", description="cross-fitted logistic regression on features that were learnt without labels"
+        "probe", description="cross-fitted logistic regression on the features of the prior's encoder, or of a network"
     )
     model: str | None = Field(
         None,

@@ -52,7 +52,7 @@ def _learn_from_pool(arms: Mapping[str, Arm]) -> bool:
 
 def read_mixed_sets(inputs: Mapping[str, Path], arms: Mapping[str, Arm], seed: int) -> Iterator[Examples]:
     """The mixed dataset of each generator, with what some of `arms` need besides: the rejected images that a teacher
-    relabels, and the generated images as variants of their parents.
+    relabels, the generated images as variants of their parents, and the seed images, of which placebos are made.
 
     inputs: folders by stage. seed: the recipe's.
     """
@@ -69,6 +69,8 @@ def read_mixed_sets(inputs: Mapping[str, Path], arms: Mapping[str, Arm], seed: i
         found = _to_examples(mixed, index["weight"].to_numpy(), index["is_generated"].to_numpy(), only_relabelled)
         if varied:
             found = replace(found, ids=mixed.rows["image_id"].to_list(), parents=_find_parents(mixed))
+        if any(arm.placebo.kind != "none" for arm in arms.values()):
+            found = replace(found, is_seed=_find_seeds(own["generated_images"], mixed))
         if any(getattr(arm.variants, "source", None) == "drawn" for arm in varied):
             accepted = mixed.rows[: len(index) - rejected].filter("is_generated")
             found = replace(
@@ -83,6 +85,12 @@ def _find_parents(mixed: PixelDataset) -> np.ndarray:
     generated = mixed.rows["is_generated"].to_list()
     parents = mixed.rows["parent_id"].to_list()
     return np.array([rows[name] if marked else -1 for name, marked in zip(parents, generated, strict=True)], np.int64)
+
+
+def _find_seeds(generated: Path, mixed: PixelDataset) -> np.ndarray | None:
+    """Which rows the folder `generated` names as seed images, bool [n]; None where its images have no parents."""
+    parents = read_json(generated / ROUNDS).get("parents")
+    return None if parents is None else mixed.rows["image_id"].is_in(parents).to_numpy()
 
 
 def _open_live(generated: Path, mixed: PixelDataset, accepted: pl.DataFrame, seed: int) -> Drawn:

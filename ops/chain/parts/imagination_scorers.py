@@ -22,7 +22,7 @@ from ops.errors import DamagedData, UserError
 from ops.files.outputs import IMAGINATION, IMAGINATION_FACTS, IMAGINATION_SCORER
 from ops.files.storage import read_json, replace_file
 from ops.generators.diffusion.classes import ClassTable, build_class_table, compare_classes, compare_spoken
-from ops.generators.diffusion.finding import find_root
+from ops.generators.diffusion.finding import find_root, open_cache
 from ops.generators.folder import SPOKEN, read_config
 from ops.recipe.scorers import KEY, ClipScorer, ProbeScorer
 
@@ -79,13 +79,13 @@ class OtherScorer:
         return ProbeScorer(self._open_eye(generator), heads, dict(zip(keys, folds, strict=True)))
 
     def _open_eye(self, generator: Path) -> See:
-        """What sees images."""
-        from ops.pretrained.folder import find_folder
-
+        """What sees images; UserError if the folder is not the one that the numbers were made with."""
         if self.model is None:
             return _open_encoder(generator)
-        path = find_folder(self.model, self.root, KEY)
-        return _open_clip(path) if self.described["kind"] == "clip" else _open_backbone(path)
+        sha256 = self.described["sha256"]
+        if self.described["kind"] == "clip":
+            return _open_clip(_check_clip(self.model, sha256, self.root, self.described["prompts"]))
+        return _open_backbone(_check_backbone(self.model, sha256, self.root))
 
 
 def store_judge(judge: OtherScorer, folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -116,9 +116,10 @@ def check_scorer_of_imagination(recipe: Recipe, root: Path, class_names: Sequenc
         spoken = None
         if prompts is not None:
             spoken = dict(zip(class_names, build_class_table(class_names, prompts).spoken, strict=True))
-        _check_clip(scorer, root, _write(name_classes(scorer, class_names, spoken)))
+        texts = _write(name_classes(scorer, class_names, spoken))
+        _check_clip(scorer.model, scorer.sha256, root, texts)
     if isinstance(scorer, ProbeScorer) and scorer.model is not None:
-        _check_backbone(scorer, root)
+        _check_backbone(scorer.model, scorer.sha256, root)
 
 
 def name_classes(scorer: ClipScorer, class_names: Sequence[str], spoken: Mapping[str, str] | None) -> ClassTable:
@@ -149,7 +150,7 @@ def prepare_scorer(
         spoken = read_config(generator).get(SPOKEN)
         table = name_classes(settings, train.class_names, None if spoken is None else dict(spoken))
         texts = _write(table)
-        clip = open_clip(_check_clip(settings, root, texts), key=KEY)
+        clip = open_clip(_check_clip(settings.model, settings.sha256, root, texts), key=KEY)
         _save(file, {CLASSES: clip.embed_sentences(texts).clone(), SCALE: _to_tensor(clip.scale)})
         described = {"kind": settings.kind, "sha256": settings.sha256, "prompts": texts}
         return OtherScorer(file, described | {"class_names": list(table.names)}, settings.model, root)
@@ -157,7 +158,10 @@ def prepare_scorer(
         from ops.judging.probe import fit_heads
         from ops.judging.scorer import load_scorer
 
-        see = _open_encoder(generator) if settings.model is None else _open_backbone(_check_backbone(settings, root))
+        if settings.model is None:
+            see = _open_encoder(generator)
+        else:
+            see = _open_backbone(_check_backbone(settings.model, settings.sha256, root))
         folds = load_scorer(scorer).folds
         try:
             heads = fit_heads(_describe(see, train), train.labels, folds, len(train.class_names))
@@ -174,22 +178,21 @@ def _write(table: ClassTable) -> list[list[str]]:
     return [[table.write(label, i) for i in range(len(table.templates))] for label in range(len(table.names))]
 
 
-def _check_clip(scorer: ClipScorer, root: Path, texts: Sequence[Sequence[str]]) -> Path:
+def _check_clip(model: str, sha256: str | None, root: Path, texts: Sequence[Sequence[str]]) -> Path:
     from ops.pretrained.folder import find_folder, identify
     from ops.pretrained.validation import validate_sentences
 
-    folder = validate_sentences(find_folder(scorer.model, root, KEY), texts, KEY)
-    identify(folder, scorer.sha256, KEY)
+    folder = validate_sentences(find_folder(model, root, KEY), texts, KEY)
+    identify(folder, sha256, KEY, open_cache(root, folder.path))
     return folder.path
 
 
-def _check_backbone(scorer: ProbeScorer, root: Path) -> Path:
+def _check_backbone(model: str, sha256: str | None, root: Path) -> Path:
     from ops.pretrained.folder import find_folder, identify
     from ops.pretrained.validation import check_extractor
 
-    assert scorer.model is not None
-    folder, _ = check_extractor(find_folder(scorer.model, root, KEY), KEY)
-    identify(folder, scorer.sha256, KEY)
+    folder, _ = check_extractor(find_folder(model, root, KEY), KEY)
+    identify(folder, sha256, KEY, open_cache(root, folder.path))
     return folder.path
 
 

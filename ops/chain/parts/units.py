@@ -61,8 +61,8 @@ def find_source(inputs: Mapping[str, Path]) -> Source:
     """The source of one generator's images; `inputs`: folders of the stages real_images, expansion_plan, scorer and
     generator_onnx.
 
-    Of variants the units are the seed images that the plan chose. UserError for a generator that imagines with classes
-    in another order than that of the real images.
+    Of variants the units are the seed images that the plan chose, in each class by rank. UserError for a generator that
+    imagines with classes in another order than that of the real images.
     """
     drawer = find_drawer(inputs["generator_onnx"])
     info = drawer.read_info()
@@ -74,7 +74,9 @@ def find_source(inputs: Mapping[str, Path]) -> Source:
     ids, labels = rows["image_id"].to_list(), rows["label"].to_list()
     units, seeds = list_parents(ids, labels), StoredSeeds(shards)
     if (chosen := read_chosen(inputs["expansion_plan"])) is not None:
-        units = tuple(unit for unit in units if unit.parent in chosen)
+        # The first units of a class get more images, or all of them where it wants fewer than it has units.
+        ranks = {unit: chosen[unit.key] for unit in units if unit.key in chosen}
+        units = tuple(sorted(ranks, key=lambda unit: (unit.label, ranks[unit])))
     content = hash_json([[unit.parent, unit.label] for unit in units])
     if not (inputs["generator_onnx"] / IMAGINATION).exists():
         return Source(drawer, units, seeds, content, recorded)

@@ -16,12 +16,20 @@ AT_ONCE = 512
 
 
 def augment_real(
-    settings: AugmentedPlacebo, images: np.ndarray, labels: np.ndarray, is_generated: np.ndarray, seed: int
+    settings: AugmentedPlacebo,
+    images: np.ndarray,
+    labels: np.ndarray,
+    is_generated: np.ndarray,
+    seed: int,
+    is_seed: np.ndarray | None = None,
 ) -> np.ndarray:
-    """A copy of uint8 `images` [n, C, H, W] whose generated ones are real images of the class, each changed once."""
+    """A copy of uint8 `images` [n, C, H, W] whose generated ones are real images of the class, each changed once.
+
+    is_seed : bool [n], the real images that are changed; None: all.
+    """
     keys = {key: settings.strength * getattr(STRONG, key) for key in STRONG.numbers()}
     policy = Policy.model_validate(keys)
-    parents = draw_parents(labels, is_generated, np.random.default_rng([seed, 4]))
+    parents = draw_parents(labels, is_generated, np.random.default_rng([seed, 4]), is_seed)
     change = ComposedPolicy(policy, (images.shape[2], images.shape[3]))
     changed = []
     with torch.random.fork_rng(devices=[]):

@@ -5,15 +5,19 @@ from __future__ import annotations
 import numpy as np
 
 
-def draw_parents(labels: np.ndarray, is_generated: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+def draw_parents(
+    labels: np.ndarray, is_generated: np.ndarray, rng: np.random.Generator, is_seed: np.ndarray | None = None
+) -> np.ndarray:
     """For each generated image, in order, the row of a real one of its class, int64 [m]; all are used equally often.
 
-    labels : int64 [n]. is_generated : bool [n]. ValueError for a class that has generated images and no real one.
+    labels : int64 [n]. is_generated : bool [n]. is_seed : bool [n], the real images that may be drawn; None: all.
+    ValueError for a class that has generated images and no such real one.
     """
+    drawable = ~is_generated if is_seed is None else ~is_generated & is_seed
     wanted = labels[is_generated]
     parents = np.empty(len(wanted), dtype=np.int64)
     for label in np.unique(wanted):
-        own = np.flatnonzero(~is_generated & (labels == label))
+        own = np.flatnonzero(drawable & (labels == label))
         if len(own) == 0:
             raise ValueError(f"class {label} has generated images, but no real one could take their place")
         places = np.flatnonzero(wanted == label)

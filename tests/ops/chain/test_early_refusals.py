@@ -18,6 +18,8 @@ from ops.recipe.generator import SamplerSettings
 from ops.recipe.imagination import ImaginationSettings
 from ops.recipe.kinds import PRIORS
 from ops.stages.materialization import Runtime
+from ops.workspaces.workspace import Workspace
+from tests.priors import PRIOR, change_recipe, make_prior_workspace
 
 
 def test_a_gpu_is_refused_for_imagined_images_before_the_generator_is_loaded(tmp_path: Path) -> None:
@@ -28,6 +30,14 @@ def test_a_gpu_is_refused_for_imagined_images_before_the_generator_is_loaded(tmp
     )
     with pytest.raises(EnvironmentFault, match="draws on the CPU"):
         build_generator_onnx(run)
+
+
+def test_a_probe_is_refused_where_classes_have_an_image_each(tmp_path: Path) -> None:
+    root = make_prior_workspace(tmp_path / "workspace")
+    sampler = {"strength": 0.4, "imagination": {"mode": "guided", "scorer": "probe"}}
+    change_recipe(root, "digits", prior={**PRIOR, "kind": "instance"}, sampler=sampler, data={"images_per_class": 1})
+    with pytest.raises(UserError, match="scorer: probe needs two classes of two training images or more.*there are 0"):
+        driver.validate(Workspace(root), "digits")
 
 
 def test_a_pool_of_fewer_images_than_features_is_refused_when_it_is_read(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -260,6 +260,30 @@ def test_parents_of_a_placebo_have_its_class_and_are_used_equally_often() -> Non
         draw_parents(labels, marks | (labels == 2), np.random.default_rng(0))
 
 
+@pytest.mark.parametrize("placebo", ["augmented", "mixed"])
+def test_a_placebo_is_made_of_the_seed_images_of_the_variants_alone(placebo: Any) -> None:
+    """Half of the real images are seeds. Whatever the others look like, an augmented placebo is the same, and only the
+    second partner of a blend changes."""
+    examples = make_examples()
+    assert examples.is_generated is not None
+    seeds = ~examples.is_generated & (np.arange(len(examples.labels)) % 2 == 0)
+    hidden = examples.images.copy()
+    hidden[~seeds & ~examples.is_generated] = 255 - hidden[~seeds & ~examples.is_generated]
+    arm = Arm.model_validate({"placebo": placebo if placebo == "augmented" else {"kind": "mixed", "alpha": 1e-3}})
+    one, other = (
+        replace(examples, images=images, is_seed=seeds).build_set(arm, 3, seed=1).images[REAL:]
+        for images in (examples.images, hidden)
+    )
+    unlike = replace(examples, images=hidden).build_set(arm, 3, seed=1).images[REAL:]
+    same = (one == other).flatten(1).all(1).float().mean()
+    if placebo == "augmented":
+        assert same == 1 and not torch.equal(unlike, one)
+    else:  # about half of the blends are x, and those of x' are of seeds half of the time
+        assert 0.6 < same < 0.9
+    everything = replace(examples, is_seed=~examples.is_generated).build_set(arm, 3, seed=1)
+    assert torch.equal(everything.images, examples.build_set(arm, 3, seed=1).images)
+
+
 def test_images_rejected_for_their_label_are_seen_by_arms_that_relabel_them_alone() -> None:
     rejected = np.arange(len(DATA.labels)) >= len(DATA.labels) - 10
     base = make_examples()

@@ -7,11 +7,13 @@ from itertools import combinations
 import pytest
 import torch
 import torch.nn.functional as F
+from torch import Tensor
 
+from ops.imagination.blocks import Blocks
 from ops.imagination.criteria import Criteria, find_target, rate
-from ops.imagination.imagining import imagine
+from ops.imagination.imagining import Imagination, imagine
 from ops.imagination.overdraw import choose, choose_each, keep_best
-from ops.imagination.presets import CORRECTED
+from ops.imagination.presets import CORRECTED, nest
 from ops.imagination.protocols import Answer
 from tests.imagining import RestlessPrior, SmoothScorer, make_seeds
 
@@ -75,6 +77,34 @@ def test_each_is_the_best_of_its_own_draws_and_differs_from_those_before() -> No
     assert torch.equal(choose_each(answer, SEED, 1, Criteria(form="cosine"), 4)[:2], few)
     with pytest.raises(ValueError, match="parts of 3"):
         choose_each(answer, SEED, 1, alone, 3)
+
+
+def test_a_flagged_draw_is_kept_only_where_all_of_its_part_are_flagged() -> None:
+    answer, alone = make_answer(1, 12), Criteria(diversity=0.0, consistency=2.0)
+    totals = rate(answer, SEED, 1, alone).total.view(3, 4)
+    order = totals.argsort(1, descending=True)
+    flagged = torch.zeros(3, 4, dtype=torch.bool)
+    flagged[0, order[0, 0]], flagged[1, order[1, :3]], flagged[2] = True, True, True
+    found = choose_each(answer, SEED, 1, alone, 4, flagged.flatten())
+    assert (found - 4 * torch.arange(3)).tolist() == [order[0, 1], order[1, 3], order[2, 0]]
+
+
+def test_a_block_leaves_out_what_the_prior_flags() -> None:
+    class Strict(RestlessPrior):
+        is_checked = True
+
+        def finish(self, latents: Tensor) -> tuple[Tensor, Tensor]:
+            """Flags about half of all images."""
+            images = self.decode(latents)
+            return images, (1e4 * images.sum((1, 2, 3))).long() % 2 == 0
+
+    images, units = make_seeds(4)
+    blocks = Blocks(Imagination(Strict(), SmoothScorer(), nest(CORRECTED, 12), "prior"), size=3, draws=4)
+    for image, unit in zip(images, units, strict=True):
+        every = blocks.imagination.imagine_group(image, unit, range(12)).flagged.view(3, 4)
+        found = blocks.make(image, unit, 0)
+        assert 0 < int(every.sum()) < 12
+        assert found.variants.flagged.tolist() == every.all(1).tolist()
 
 
 def test_the_best_of_random_variants_score_higher_than_those_that_were_drawn_first() -> None:

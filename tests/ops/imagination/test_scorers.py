@@ -93,6 +93,19 @@ def test_an_embedding_is_classified_by_its_cosines() -> None:
         EmbeddingScorer(classes).answer(latents, [""] * 4, UNCHANGED)
 
 
+def test_the_cosines_are_those_of_embeddings_before_they_were_standardised() -> None:
+    rng = torch.Generator().manual_seed(2)
+    classes, embeddings = F.normalize(torch.randn(3, 6, generator=rng), dim=1), torch.randn(4, 6, generator=rng) + 3
+    mean, deviation = embeddings.mean(0), embeddings.std(0)
+    latents = (embeddings - mean) / deviation
+    found = EmbeddingScorer(classes, 10.0, mean, deviation).answer(latents, [""] * 4)
+    expected = EmbeddingScorer(classes, 10.0).answer(embeddings, [""] * 4)
+    torch.testing.assert_close(found.log_probabilities, expected.log_probabilities)
+    assert not torch.allclose(EmbeddingScorer(classes, 10.0).answer(latents, [""] * 4).features, expected.features)
+    with pytest.raises(ValueError, match="give both, or neither"):
+        EmbeddingScorer(classes, mean=mean)
+
+
 def see(images: torch.Tensor, statistics: Statistics | None) -> torch.Tensor:
     mean, deviation = statistics or Statistics((0.0,), (1.0,))
     return (images.flatten(1)[:, :6] - mean[0]) / deviation[0]

@@ -91,4 +91,4 @@ def test_arms_with_stored_variants_are_foreseen_with_as_many_seed_images() -> No
 def test_the_chosen_are_read_from_the_plan(tmp_path: Path) -> None:
     assert read_chosen(tmp_path) is None
     write_index(tmp_path / SEEDS, rank([0.9, 0.2, 0.6], [0, 0, 0]))
-    assert read_chosen(tmp_path) == {"i1"}
+    assert read_chosen(tmp_path) == {"i1": 1}

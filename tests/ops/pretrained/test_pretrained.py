@@ -774,6 +774,11 @@ def test_variants_are_guided_by_a_clip_and_drawn_again_from_what_is_stored(
     assert images.shape[0] == 2 and (rows["z_before"] != rows["z_after"]).all()
     again = found.place(imagined / "latent", found.sampler).open("cpu", 2).draw(feeds)
     np.testing.assert_array_equal(images, again)
+    # Its numbers are stored, and what sees images is not: another network in the folder would be another scorer.
+    with (imagined / "clip" / "tokenizer.json").open("a") as file:
+        file.write("\n")
+    with pytest.raises(UserError, match=r"sampler\.imagination\.scorer\.sha256 does not fit .*clip: its content has"):
+        read_imagined(imagined / "latent", imagined / "scorer", shards).open("cpu", 2)
 
 
 def test_a_clip_that_does_not_fit_is_refused_before_anything_is_computed(imagined: Path) -> None:

@@ -5,8 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, get_args
 
+import numpy as np
 import pytest
 
+from ops.datasets.folds import assign_folds
 from ops.errors import UserError
 from ops.generators.imaginable import ImaginingKind
 from ops.generators.registry import KINDS
@@ -15,7 +17,7 @@ from ops.imagination.presets import PRESETS
 from ops.planning.imagining import count_judged, count_made, estimate_variant
 from ops.planning.speeds import weigh_decoding
 from ops.recipe.fingerprints import list_inputs, stage_fingerprint, stage_settings
-from ops.recipe.imagination import WHERE, ImaginationSettings, Mode, check_class_count
+from ops.recipe.imagination import WHERE, ImaginationSettings, Mode, check_class_count, check_probed
 from ops.recipe.kinds import KINDS as GENERATORS
 from ops.recipe.kinds import PRIORS
 from ops.recipe.loading import load_recipe, parse_recipe
@@ -176,6 +178,17 @@ def test_one_class_is_too_few_where_the_scorer_decides() -> None:
         check_class_count(None, 1)
 
 
+@pytest.mark.parametrize(("sizes", "found"), [((9, 1), "is 1"), ((1, 1, 1), "are 0"), ((5, 1, 1, 0), "is 1")])
+def test_a_probe_is_refused_where_a_fold_may_leave_one_class(sizes: tuple[int, ...], found: str) -> None:
+    with pytest.raises(ValueError, match=f"needs two classes of two training images or more.*and there {found}; write"):
+        check_probed(sizes)
+    labels = np.repeat(np.arange(4), (2, 2, 1, 0))
+    check_probed((2, 2, 1, 0))
+    for seed in range(20):
+        folds = assign_folds(labels, 5, seed)
+        assert all(len(np.unique(labels[folds != fold])) >= 2 for fold in range(5))
+
+
 def test_it_is_part_of_the_samplers_identity_only_where_it_is_given() -> None:
     def find(recipe: Recipe) -> dict[str, str]:
         return {stage: stage_fingerprint(stage, 1, stage_settings(recipe, stage), {}) for stage in STAGES}
@@ -199,12 +212,17 @@ def test_the_keys_that_came_later_change_nothing_where_they_are_left_out() -> No
 
 
 def test_hard_seeds_need_variants_and_change_the_plan_alone() -> None:
-    plan = {**OWN["plan"], "seeds": "hard"}
+    plan, judged_by_others = {**OWN["plan"], "seeds": "hard"}, {"wrong_label": None, "atypical": None}
     with pytest.raises(
         UserError, match=r"plan\.seeds has no effect with generator\.kind: flow, whose images have no parent"
     ):
-        parse_recipe({**OWN, "plan": plan}, "mine.yaml")
-    all_, hard = parse(), parse(plan=plan)
+        parse_recipe({**OWN, "plan": plan, "filter": judged_by_others}, "mine.yaml")
+    for key in judged_by_others:
+        with pytest.raises(UserError, match=rf"plan\.seeds: hard and filter\.{key} work against each other"):
+            parse(plan=plan, filter={**judged_by_others, key: 0.1})
+    with pytest.raises(UserError, match=r"plan\.seeds: hard and filter\.wrong_label"):  # the default
+        parse(plan=plan, filter={"atypical": None})
+    all_, hard = parse(), parse(plan=plan, filter=judged_by_others)
     assert "seeds" not in stage_settings(all_, "expansion_plan")["plan"]
     assert [list_inputs(recipe, "expansion_plan") for recipe in (all_, hard)] == [
         ("real_images",),
@@ -212,7 +230,7 @@ def test_hard_seeds_need_variants_and_change_the_plan_alone() -> None:
     ]
     assert STAGES["expansion_plan"].recorded == ("real_images",)
     with pytest.raises(UserError, match="with source: drawn are made of every image, whatever plan.seeds says"):
-        parse(plan=plan, expanded={"expanded": {}, "mine": {"variants": DRAWN}})
+        parse(plan=plan, filter=judged_by_others, expanded={"expanded": {}, "mine": {"variants": DRAWN}})
 
 
 def test_without_the_scorer_only_keys_with_an_effect_are_left() -> None:

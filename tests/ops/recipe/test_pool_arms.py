@@ -52,6 +52,11 @@ FIX = {"unlabelled": "fixmatch"}
             {"trainer": "probe"},
             "trainer: probe of the arm 'x' needs the pool of a prior; add prior: {kind: instance",
         ),
+        (
+            {**WITH, "prior": {**FLOW, "kind": "mae"}},
+            {"trainer": "probe"},
+            "needs a prior whose encoder arms can use, and kind: mae has none; write prior: {kind: instance, pool",
+        ),
         ({**WITH, "prior": FLOW}, {"trainer": "fine_tuned"}, "kind: flow has none; write prior: {kind: instance, pool"),
         (WITH, {**FIX, "loss": "ldam"}, "goes by probabilities, and the cosines of loss: ldam are none; remove one"),
         (WITH, {"unlabelled": "pseudo_labels", "loss": "ldam"}, "unlabelled: pseudo_labels of the arm 'x' goes by"),

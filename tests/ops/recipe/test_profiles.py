@@ -57,6 +57,12 @@ def test_a_strength_that_is_chosen_is_chosen_among_low_ones() -> None:
         ({}, {}, {"sampler": {"strength": 0.6}}, "sampler.strength 0.6 is above 0.4, the most with"),
         ({"radius": 0.8}, {}, {}, "sampler.imagination.radius 0.8 is above 0.5, the most with profile: medical"),
         ({}, {}, {"scorer": {}}, "scorer.augmentation: flip_crop mirrors images, so that the scorer would not see"),
+        (
+            {},
+            {"kind": "mae"},
+            {},
+            "prior.hidden hides up to 0.5 of a seed image's patches, which are then invented; 0.1",
+        ),
         ({}, {"augment": 0.2}, {}, "prior.augmentation: moves mirrors images, which profile: medical does not allow"),
         (
             {"scorer": {**CLIP, "templates": ["a Colorful ultrasound image of {class}"]}},
@@ -85,6 +91,23 @@ def test_an_encoder_that_takes_mirrored_views_for_one_image_is_ruled_out(monkeyp
     with pytest.raises(UserError, match=r"prior\.encoder\.flip is not possible with profile: medical; set it to 0"):
         parse({}, {"kind": "instance", "encoder": {"flip": 0.5}})
     assert parse({}, {"kind": "instance"}).sampler.strength == 0.2
+
+
+def test_few_hidden_patches_of_a_masked_autoencoder_are_allowed() -> None:
+    assert parse({}, {"kind": "mae", "hidden": [0.0, 0.1]}).sampler.strength == 0.2
+
+
+def test_only_a_kind_that_varies_by_a_strength_gets_one() -> None:
+    def draw(**generator: Any) -> Recipe:
+        named = {"model": "x", "licence": "MIT", **generator}
+        given = {**read_yaml(SMOKE), "generator": named, "scorer": {"augmentation": STILL}}
+        return parse_recipe({**given, "sampler": {"imagination": {"profile": "medical"}}}, "mine.yaml")
+
+    assert draw(kind="stable-diffusion", mode="image").sampler.strength == 0.2
+    with pytest.raises(UserError, match=r"sampler\.imagination varies seed images, and generator\.mode: text has none"):
+        draw(kind="stable-diffusion", mode="text")
+    with pytest.raises(UserError, match="profile: medical is not possible with kind: unclip, whose variants are drawn"):
+        draw(kind="unclip")
 
 
 def test_what_does_not_mirror_and_a_word_within_a_word_are_allowed() -> None:

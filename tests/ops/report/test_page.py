@@ -495,6 +495,7 @@ def test_seed_images_that_were_chosen_have_a_table() -> None:
     reader, text = Reader(shown), read_text(shown)
     assert reader.open == [] and len(reader.find("caption")) == len(reader.find("table"))
     assert "Variants were made of 344 of 1,031 training images" in text.replace("\u202f", ",").replace("\u2009", ",")
+    assert "The gate of variants asked about training images of all kinds, not about these alone." in text
     assert f"{CLASSES[0]} 31 11 2 1.25" in text or f"{CLASSES[0]} 31 11 2 1.26" in text
 
 
@@ -527,7 +528,17 @@ def test_the_page_shows_what_was_imagined_and_says_by_which_preset_and_mode(page
     assert "The recipe asks for mode guided: it is near chance." in text and "rest on memory: the direction" in text
     clip = {**found, "scorer_kind": "clip", "scorer_model": "models/clip", "profile": "medical"}
     text = read_text(render_page(make_facts() | {"imagination": [clip]}))
-    assert "mode guided, profile medical." in text and "This scorer is a CLIP (models/clip), which" in text
+    assert (
+        "mode guided, profile medical." in text
+        and "This scorer is a CLIP (models/clip), which learnt elsewhere; what" in text
+    )
+    probe = {**found, "scorer_kind": "probe", "scorer_model": "models/vit"}
+    text = read_text(render_page(make_facts() | {"imagination": [probe]}))
+    assert (
+        "the features of models/vit, which learnt elsewhere; what from, and whether with labels, is not known" in text
+    )
+    text = read_text(render_page(make_facts() | {"imagination": [probe | {"scorer_model": None}]}))
+    assert "on features that the prior’s encoder learnt without labels." in text
 
 
 def test_a_generator_that_the_gate_refused_everywhere_is_explained_by_it() -> None:
