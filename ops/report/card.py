@@ -12,7 +12,7 @@ from jinja2 import Environment, StrictUndefined
 from ops.filters.reasons import REASONS
 from ops.filters.results import Results
 from ops.report.filtering import list_steps
-from ops.stages.seen import Seen
+from ops.stages.seen import Seen, list_names
 from ops.verdict.metric import NAMES
 from ops.verdict.points import format_points
 from ops.verdict.same_compute import name_way
@@ -147,16 +147,14 @@ _TUNED = {
 _SAW_POOL = {
     "trained": "trained on {images}\nof {pool} without labels",
     "seen": "The prior saw no image of\nvalidation or test; the filters and all settings saw train and validation only."
-    " The arms without generated images\nlearnt from the labelled images alone. Copies of the pool's images were not"
-    " searched for.",
+    " {arms}. Copies of the pool's images were not searched for.",
     "licence": "The generated images come from a model\nthat was trained on the images of {pool}; their licence, as"
     " their owner states it: {licence}.",
 }
 _LABELLED_POOL = {
     "trained": "trained on the real training images and on\nthose of {images} of {pool} that a probe labelled",
     "seen": "The generator, its prior, the\nprobe, the filters and all settings saw train, validation and the pool"
-    " alone, which holds no image of validation or test.\nThe arms without generated images learnt from the labelled"
-    " images alone. Copies of the pool's images were not searched for.",
+    " alone, which holds no image of validation or test.\n{arms}. Copies of the pool's images were not searched for.",
     "licence": "The generated images come from a model\nthat was trained on these and on images of {pool}; their"
     " licence, as their owner states it: {licence}.",
 }
@@ -167,16 +165,18 @@ _LICENSED = (
 _SCALED_BY_POOL = {
     "trained": "trained elsewhere, on what is not known here,\nand scaled by {images} of {pool} without labels",
     "seen": "The filters and all settings saw train and\nvalidation only; what the prior saw elsewhere is not known"
-    " here.",
+    " here. {arms}.",
     "licence": _LICENSED,
 }
 # Of variants, after `trained`: what each of them was made of.
 _VARIED = ", each as a variant of a\nreal training image (column `parent_id`)"
 _MARKS = re.compile(r"([\\`*_\[\]|~])")
+SEEING = "seeing"  # in the place of the kind of a baseline that saw the prior's pool too
 _KINDS = {
     "baseline": "real images",
     "placebo": "real images, some in the place of generated ones",
     "expanded": "real and generated images",
+    SEEING: "real images, and what a pool without labels tells",
 }
 
 
@@ -197,14 +197,15 @@ def render_card(
     seen: Seen | None = None,
     weights: str | None = None,
     tuned: bool = False,
+    seeing: Sequence[str] = (),
 ) -> str:
     """The README.md of a published dataset.
 
     class_counts: (name, real, generated). results: of the filters. verdict: the content of verdict.json.
     own_weights: whether arms may have another weight of a real image than `real_weight`.
     generators: how many generators' sets the verdict covers; this is the first set. trained_here: whether the
-    generator was trained on the real training images; an imported one was not. refused, seen, weights, tuned:
-    as in `find_origin`.
+    generator was trained on the real training images; an imported one was not. refused, seen, weights, tuned,
+    seeing: as in `find_origin`.
 
     Raises jinja2's UndefinedError for a missing figure.
     """
@@ -229,7 +230,7 @@ def render_card(
         sentence=results.copying.sentence,
         audit=_audit(results),
         closest=min(distances, default=None),
-        verdict=verdict,
+        verdict=verdict | {"arms": [_mark_seeing(row, seeing) for row in verdict["arms"]]},
         kinds=_KINDS,
         metric=NAMES[verdict["metric"]],
         metric_names=NAMES,
@@ -239,7 +240,7 @@ def render_card(
         real_weight=f"{real_weight:g}",
         generators=generators,
         own_weights=own_weights,
-        origin=find_origin(trained_here, refused, seen, weights, tuned),
+        origin=find_origin(trained_here, refused, seen, weights, tuned, seeing),
     )
 
 
@@ -249,12 +250,14 @@ def find_origin(
     seen: Seen | None = None,
     weights: str | None = None,
     tuned: bool = False,
+    seeing: Sequence[str] = (),
 ) -> dict[str, str]:
     """The card's statements on the origin of generated images, for a generator that was trained here or imported.
 
     refused: why classes got no variants, by their names; None where the images are not variants. seen: what the prior
     saw that drew them; None where none did. weights: the licence of weights that were brought in, where it is known;
-    tuned: whether they were then fine-tuned on the real training images.
+    tuned: whether they were then fine-tuned on the real training images. seeing: arms without generated images that saw
+    the prior's pool too.
     """
     said = _TRAINED_HERE if trained_here else _BROUGHT_IN
     if weights is not None:
@@ -262,7 +265,7 @@ def find_origin(
         said = said | {"licence": said["licence"].format(licence=escape_text(weights))}
     if seen is not None:
         origin = _LABELLED_POOL if seen.labels else _SAW_POOL
-        facts = {"images": f"{seen.images:,} images", "pool": escape_text(seen.pool)}
+        facts = {"images": f"{seen.images:,} images", "pool": escape_text(seen.pool), "arms": _tell_seeing(seeing)}
         told, licence = origin, seen.licence
         if seen.weights is not None:
             told, licence = _SCALED_BY_POOL, str(seen.weights["licence"])
@@ -272,6 +275,21 @@ def find_origin(
     classes = "; ".join(f"{escape_text(name)}: {why}" for name, why in refused.items())
     bare = f"\n\nWithout generated images, because the gate refused their variants: {classes}." if refused else ""
     return said | {"trained": said["trained"] + _VARIED, "seen": said["seen"] + bare}
+
+
+def _tell_seeing(seeing: Sequence[str]) -> str:
+    """What the arms without generated images learnt from, where a prior saw a pool."""
+    if not seeing:
+        return "The arms without generated images\nlearnt from the labelled images alone"
+    named = escape_text(list_names(seeing))
+    return (
+        f"Of the arms without generated images\n{named} learnt from the pool too, and the others from the labelled"
+        " images alone"
+    )
+
+
+def _mark_seeing(row: Mapping[str, Any], seeing: Sequence[str]) -> dict[str, Any]:
+    return {**row, "kind": SEEING} if row["arm"] in seeing else dict(row)
 
 
 def escape_text(text: str) -> str:
