@@ -19,6 +19,7 @@ from ops.recipe.arms import Arm
 from ops.recipe.grid import GridSettings, Setting, set_numbers
 from ops.recipe.ingredients.losses import PlainLoss
 from ops.recipe.ingredients.samplers import UniformSampler
+from ops.recipe.ingredients.unlabelled import PseudoLabels
 
 
 @dataclass(frozen=True)
@@ -60,7 +61,12 @@ def find_aliases(arms: Mapping[str, Arm], examples: Examples, grid: GridSettings
 
 
 def _drop_idle(arm: Arm, variants: Sequence[Arm], examples: Examples) -> Arm:
-    """The arm without its sampler or loss where that declares to have no effect in any of the variants."""
+    """The arm without its sampler or loss where that declares to have no effect in any of the variants.
+
+    What pseudo-labels add is not among the examples, and its classes need not be equally large.
+    """
+    if isinstance(arm.unlabelled, PseudoLabels):
+        return arm
     sampler, loss = SAMPLERS[arm.sampler.kind], LOSSES[arm.loss.kind]
     changes: dict[str, Any] = {}
     tried = [(variant, examples.list_sizes(variant)) for variant in variants]

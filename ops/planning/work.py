@@ -205,7 +205,9 @@ def _weigh(training: Training, seeds: int) -> float:
 
 
 def _drop_balancing(arm: Arm) -> Arm:
-    """The arm as it trains where all classes are equally large."""
+    """The arm as it trains where all classes are equally large. Those that pseudo-labels add to need not stay so."""
+    if isinstance(arm.unlabelled, PseudoLabels):
+        return arm
     plain = {"sampler": UniformSampler(), "loss": PlainLoss()}
     return arm.model_copy(update={key: plain[key] for key in plain if isinstance(arm.ingredient(key), Balancing)})
 

@@ -103,6 +103,14 @@ def test_arms_that_differ_only_in_balancing_are_aliases_when_the_classes_are_eve
     assert aliases_of(given, weigh(labels, np.full(12, 10.0))) != {}
 
 
+@pytest.mark.parametrize("balancing", [{"sampler": "class_balanced"}, {"loss": "class_weighted"}])
+def test_what_pseudo_labels_add_may_be_uneven_so_balancing_is_no_alias(balancing: dict[str, Any]) -> None:
+    given = {kind: Arm.model_validate({"unlabelled": kind}) for kind in ("fixmatch", "pseudo_labels")}
+    given |= {f"{kind} balanced": Arm.model_validate({"unlabelled": kind, **balancing}) for kind in tuple(given)}
+    even = weigh(np.array([0, 1, 2] * 4), np.ones(12))
+    assert aliases_of(given, even) == {"fixmatch balanced": "fixmatch"}
+
+
 def test_uneven_classes_have_no_aliases() -> None:
     given = {"real": Arm(), "oversampled": OVERSAMPLED, "weighted": WEIGHTED}
     assert aliases_of(given, weigh(np.array([0, 0, 1]), np.ones(3))) == {}
