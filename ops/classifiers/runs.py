@@ -256,7 +256,7 @@ def _train_run(run: Run) -> Run:
         device=device,
         on_step=lambda step, loss: losses.append(loss),
         teachers=_load_teachers(contest, arm),
-        pool=torch.from_numpy(examples.pool) if examples.pool is not None and learns_from_pool(arm) else None,
+        pool=torch.from_numpy(examples.find_pool(arm)) if learns_from_pool(arm) else None,
         prior=examples.prior,
         validation=validation,
     )

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from ops.chain.parts.pools import list_ids, open_pool, strip
+from ops.chain.parts.pools import list_ids, mark_known, open_pool
 from ops.datasets.index import write_index
 from ops.datasets.pixels import PixelDataset
 from ops.datasets.units import read_units
@@ -81,7 +81,7 @@ def label_pool(run: StageRun, train: PixelDataset, validation: PixelDataset) -> 
     settings, seen = run.recipe.generator.pseudo_labels, read_seen(run.inputs["prior"])
     assert settings is not None and seen is not None, "the recipe has both"
     pool, known = _read_pool(run, seen.pool), list_ids(run.inputs["real_images"], ["train"])["train"]
-    unlabelled = np.array([known.isdisjoint(strip([name])) for name in pool.ids], bool)
+    unlabelled = ~mark_known(pool.ids, known)
     pool = PoolImages(pool.images[unlabelled], np.array(pool.ids)[unlabelled].tolist(), pool.conversions)
     features, sink = _open_features(run, seen.kind), run.runtime.sink
     both, classes = np.concatenate([train.images, validation.images]), len(train.class_names)
