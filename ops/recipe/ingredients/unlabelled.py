@@ -70,8 +70,8 @@ class PseudoLabels(Kind):
         1.0,
         gt=0,
         le=MOST_RATIO,
-        description="images of the pool in a batch for each labelled one, the batch being as large as in other arms; fewer"
-        " where few answers are sure, since none is shown more often than a labelled image",
+        description="images of the pool in a batch for each labelled one, the batch being as large as in other arms;"
+        " fewer where few answers are sure, since none is shown more often than a labelled image",
     )
     rounds: int = Field(
         1, ge=1, le=5, description="how often the pool is labelled anew, each time by the network before"
