@@ -228,3 +228,4 @@ def test_the_cost_counts_answers_and_earlier_networks() -> None:
     assert measure_cost(Arm.model_validate({"unlabelled": {"kind": "fixmatch", "ratio": 3.0}}), 5) == (3 + 3 + 9) / 3
     assert measure_cost(Arm.model_validate({"unlabelled": {"kind": "pseudo_labels", "rounds": 2}}), 5) == 3
     assert measure_cost(Arm(), 5) == 1
+    assert measure_cost(Arm(trainer="probe"), 5) == 0  # it takes no step
