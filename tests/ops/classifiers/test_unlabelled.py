@@ -108,6 +108,11 @@ def test_sure_answers_change_what_is_learnt_and_the_same_seed_gives_the_same_bit
     assert any(not torch.equal(a, b) for a, b in zip(found.parameters(), fit("none").parameters(), strict=True))
 
 
+def test_the_smallest_share_of_the_pool_still_has_statistics() -> None:
+    """Eight labelled images ask for less than one of the pool, and batch normalisation needs two."""
+    fit({"kind": "fixmatch", "threshold": 0.0, "ratio": 0.05})
+
+
 def test_weak_views_leave_statistics_and_draws_as_they_were() -> None:
     torch.manual_seed(0)
     network = Classifier(BUDGET.network, DATA.shape, 3).train()
