@@ -104,7 +104,15 @@ def hold_tournament(contest: Contest, *, workers: int, progress: Progress, befor
     chosen = {name: choose_setting(results) for name, results in tried.items()}
     best = {name: done[Run(name, setting, trying)] for name, setting in chosen.items()}
     answers = {name: unpack_bits(result.bits) for name, result in best.items()}
-    left_out = race(contest.arms, answers, contest.validation[1], contest.metric, contest.settings.race, contest.needed)
+    left_out = race(
+        contest.arms,
+        answers,
+        contest.validation[1],
+        contest.metric,
+        contest.settings.race,
+        contest.needed,
+        contest.seeing,
+    )
     seeds = [seed for seed in contest.seeds if seed != trying]
     kept = {name: setting for name, setting in chosen.items() if name not in left_out}
     counted = before + len(done) + len(left_out) * len(seeds)

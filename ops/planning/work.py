@@ -163,7 +163,8 @@ def _hold(
         trainings = [_make_training(classifier, arm, each, encoding) for each in steps]
         tried += trainings
         once.append(max(trainings, key=lambda training: training.steps))
-    return (tuple(tried), tuple(once * (classifier.seeds - classifier.grid.is_equal))), once
+    fair = classifier.grid.is_fair(arms.values(), is_expanded=is_expanded)
+    return (tuple(tried), tuple(once * (classifier.seeds - fair))), once
 
 
 def _make_training(classifier: ClassifierSettings, arm: Arm, steps: int, encoding: float) -> Training:

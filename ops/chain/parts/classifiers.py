@@ -32,6 +32,7 @@ from ops.machine.precision import resolve_precision
 from ops.recipe.arms import Arm
 from ops.recipe.counterparts import list_teachers
 from ops.recipe.design import Metric
+from ops.recipe.pool_arms import list_seeing
 from ops.stages.materialization import StageRun
 from ops.stages.refused import read_refused
 from ops.verdict.metric import NAMES, choose_metric
@@ -61,19 +62,23 @@ def open_contest(
 
     teachers: file of each arm that the arms' targets name.
     """
-    validation = read_split(run.inputs["real_images"], "validation")
+    validation, settings = read_split(run.inputs["real_images"], "validation"), run.recipe.classifier
     return Contest(
         arms=dict(arms),
         training=tuple(training),
         first_seed=run.recipe.seed * 1000,
         validation=(to_nchw(validation.images), validation.labels),
-        settings=run.recipe.classifier,
+        settings=settings,
         metric=metric,
         classes=len(validation.class_names),
         scratch=run.scratch / name_scratch("runs", run.runtime.device),
         device=run.runtime.device,
         teachers=dict(teachers),
         kept=keep_trainings(run.workspace),
+        seeing=list_seeing(run.recipe.baselines),
+        is_fair=settings.grid.is_fair(
+            arms.values(), is_expanded=any(each.is_generated is not None for each in training)
+        ),
     )
 
 

@@ -54,6 +54,21 @@ def test_arms_that_balance_what_pseudo_labels_add_are_none_of_these() -> None:
     assert len(count_work(Recipe.model_validate(keys), plan, (28, 28, 1), 3, None).baselines[0]) == 3 * settings
 
 
+def test_beside_a_probe_rates_are_tried_at_a_seed_that_is_not_judged() -> None:
+    keys = load_recipe(DEMO).model_dump(mode="json")
+    keys |= {"prior": {"kind": "instance", "pool": "others"}, "generator": {"kind": "prior"}}
+    keys["sampler"] = {"strength": 0.4}
+    keys["classifier"]["grid"] = {"learning_rate": [0.01, 0.02], "weight_decay": [0.1]}
+    plan = plan_expansion(np.array([40] * 3), ("a", "b", "c"), PlanSettings())
+    judged = {}
+    for arms in ({"real": {}}, {"real": {}, "probe": {"trainer": "probe"}}):
+        keys["baselines"] = arms
+        recipe = Recipe.model_validate(keys)
+        judged[len(arms)] = len(count_work(recipe, plan, (28, 28, 1), 3, None).baselines[1])
+    seeds = recipe.classifier.seeds
+    assert judged == {1: seeds - 1, 2: 2 * seeds}
+
+
 def test_arms_that_see_a_pool_are_counted_by_their_networks_steps_and_images() -> None:
     keys = load_recipe(DEMO).model_dump(mode="json")
     keys |= {"prior": {"kind": "instance", "pool": "others"}, "generator": {"kind": "prior"}}
