@@ -132,7 +132,10 @@ class GridSettings(Section):
 
     @property
     def is_equal(self) -> bool:
-        """Whether every arm that takes steps tries equally many settings: keys that only some arms have must have one value each."""
+        """Whether every arm that takes steps tries equally many settings.
+
+        Keys that only some arms have must have one value each.
+        """
         return all(len(values) == 1 for key, values in self.axes.items() if key not in COMMON_KEYS)
 
     def is_fair(self, arms: Iterable[Arm], *, is_expanded: bool) -> bool:

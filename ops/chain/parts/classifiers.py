@@ -63,6 +63,7 @@ def open_contest(
     teachers: file of each arm that the arms' targets name.
     """
     validation, settings = read_split(run.inputs["real_images"], "validation"), run.recipe.classifier
+    is_expanded = any(examples.is_generated is not None for examples in training)
     return Contest(
         arms=dict(arms),
         training=tuple(training),
@@ -76,9 +77,7 @@ def open_contest(
         teachers=dict(teachers),
         kept=keep_trainings(run.workspace),
         seeing=list_seeing(run.recipe.baselines),
-        is_fair=settings.grid.is_fair(
-            arms.values(), is_expanded=any(each.is_generated is not None for each in training)
-        ),
+        is_fair=settings.grid.is_fair(arms.values(), is_expanded=is_expanded),
     )
 
 
