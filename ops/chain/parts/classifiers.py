@@ -76,7 +76,6 @@ def open_contest(
         device=run.runtime.device,
         teachers=dict(teachers),
         kept=keep_trainings(run.workspace),
-        seeing=list_seeing(run.recipe.baselines),
         is_fair=settings.grid.is_fair(arms.values(), is_expanded=is_expanded),
     )
 
@@ -125,7 +124,8 @@ def train_arms(
     own = {name: arm for name, arm in arms.items() if name not in aliases}
     files = find_teachers(own, run.out, aliases) if teachers is None else find_teachers(own, teachers, {})
     contest = open_contest(run, own, training, find_metric(run), files)
-    contest = replace(contest, needed=[aliases.get(arm, arm) for arm in list_teachers(arms)])
+    seeing = list_seeing(arms) if teachers is None else []  # baselines alone may see a pool
+    contest = replace(contest, needed=[aliases.get(arm, arm) for arm in list_teachers(arms)], seeing=seeing)
     for name in own:
         if (shown := account(contest, name)) is not None:
             names = read_manifest(run.inputs["real_images"])["metrics"]["class_names"]
