@@ -32,7 +32,8 @@ from ops.recipe.schema import Recipe
 from ops.recipe.stages import PUBLISHED_INPUTS
 from ops.remotes.torn_objects import remove_torn
 from ops.remotes.transfer import default_remote, find_faults, push
-from ops.report.card import TEMPLATE, find_origin, render_card
+from ops.report.card import TEMPLATE, render_card
+from ops.report.origin import find_origin
 from ops.sources.spec import load_source_spec
 from ops.stages.integrity import is_intact, require_intact
 from ops.stages.refused import read_refused

@@ -17,7 +17,8 @@ from jinja2 import UndefinedError
 from ops.datasets.identity import content_ids
 from ops.datasets.pixels import PixelDataset, build_rows, write_shards
 from ops.filters.results import Results
-from ops.report.card import find_origin, render_card
+from ops.report.card import render_card
+from ops.report.origin import find_origin
 from ops.stages.seen import Seen
 from tests.filtering import make_held_out, make_index, make_results, make_rule
 from tests.reports import make_reference, make_way

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from ops.files.storage import write_json
-from ops.report.card import find_origin
+from ops.report.origin import find_origin
 from ops.stages.seen import Seen, read_seen
 
 SEEN = Seen("flow", "more-shoes", 5000, "CC0-1.0")

@@ -18,7 +18,7 @@ from ops.datasets.identity import content_ids
 from ops.errors import EnvironmentFault
 from ops.files.outputs import PRIOR, PROBE, PSEUDO_LABELS, ROUNDS, TRAINED_ON
 from ops.files.storage import read_json, write_json
-from ops.report.card import find_origin
+from ops.report.origin import find_origin
 from ops.sources.pool import PoolImages
 from ops.stages.seen import read_seen
 from ops.study.pool_labels import measure_pool_labels
