@@ -22,6 +22,7 @@ from ops.chain.parts.pools import (
     list_protected,
     open_pool,
     read_seen_ids,
+    require_unlabelled,
     require_unseen_pool,
     try_pool,
 )
@@ -275,6 +276,8 @@ def _check_pool(
         check_pool(settings.encoder, len(seen))
     protected = list_protected(recipe.verdict.folds)
     require_unseen_pool(recipe, seen, {split: known[split] for split in protected})
+    if recipe.verdict.folds is None:  # else no labelled image may be in it at all
+        require_unlabelled(recipe, seen, known["train"])
 
 
 def _count_training(real_images: Path, classes: int) -> np.ndarray:

@@ -27,11 +27,13 @@ from ops.machine.interruption import at, check
 from ops.machine.progress import Sink, ignore
 from ops.recipe.diffusion import PipelineSettings
 from ops.recipe.generator import OnnxSettings
+from ops.recipe.pool_arms import list_seeing
 from ops.recipe.schema import Recipe
 from ops.recipe.stages import PUBLISHED_INPUTS
 from ops.remotes.torn_objects import remove_torn
 from ops.remotes.transfer import default_remote, find_faults, push
-from ops.report.card import TEMPLATE, find_origin, render_card
+from ops.report.card import TEMPLATE, render_card
+from ops.report.origin import find_origin
 from ops.sources.spec import load_source_spec
 from ops.stages.integrity import is_intact, require_intact
 from ops.stages.refused import read_refused
@@ -83,7 +85,8 @@ def identify_publication(workspace: Workspace, expansion: str, recipe: Recipe) -
     licence = load_source_spec(workspace.source_path(recipe.source)).licence
     refused = read_refused(workspace.output(expansion, "generated_images"))
     seen = _read_seen(workspace, expansion, recipe)
-    origin = find_origin(_is_trained_here(recipe), refused, seen, _find_licence(recipe), _is_tuned(recipe))
+    seeing = list_seeing(recipe.baselines)
+    origin = find_origin(_is_trained_here(recipe), refused, seen, _find_licence(recipe), _is_tuned(recipe), seeing)
     facts = [TEMPLATE, licence, expansion, recipe.seed, recipe.mix.real_weight, _has_own_weights(recipe), origin]
     inputs["card"] = hash_json(facts)
     return {"stage": PUBLISHED, "fingerprint": hash_json(inputs), "inputs": inputs}
@@ -270,6 +273,7 @@ def build_dataset(workspace: Workspace, expansion: str, recipe: Recipe, folder: 
         seen=_read_seen(workspace, expansion, recipe),
         weights=_find_licence(recipe),
         tuned=_is_tuned(recipe),
+        seeing=list_seeing(recipe.baselines),
     )
     write_text(folder / CARD, card)
     filtered = read_part(accepted)["metrics"]

@@ -17,6 +17,7 @@ from ops.classifiers.variants.stored import Stored
 from ops.classifiers.variants.transform import Composition, Transform
 from ops.datasets.axes import to_nhwc
 from ops.recipe.arms import Arm
+from ops.recipe.ingredients.unlabelled import PseudoLabels
 from ops.recipe.ingredients.variants import GitVariants, NoVariants
 from ops.recipe.variants import shows_generated
 
@@ -31,8 +32,9 @@ class Examples:
     int64 [n] is the row of each generated image's parent, -1 for a real one. `is_seed` bool [n] marks the real images
     that variants were to be made of, for placebos; None where generated images have no parents, or no arm asks. `live`
     draws variants in the training, and `oracle` draws the nuisance of the real images anew; None where that is not
-    possible or no arm asks for it. `pool` uint8 [m, C, H, W] are the images without labels that a prior saw, and
-    `prior` is the folder of that prior; None where no arm sees the pool.
+    possible or no arm asks for it. `pool` uint8 [m, C, H, W] are the images without labels that a prior saw, `known`
+    bool [m] marks those of them that are labelled training images too, and `prior` is the folder of that prior; None
+    where no arm sees the pool.
     """
 
     images: np.ndarray
@@ -46,6 +48,7 @@ class Examples:
     live: Transform | None = None
     oracle: Transform | None = None
     pool: np.ndarray | None = None
+    known: np.ndarray | None = None
     prior: Path | None = None
 
     def weigh(self, arm: Arm) -> np.ndarray:
@@ -73,6 +76,16 @@ class Examples:
             weights = real
         met = [weights, real] if arm.finish else [weights]
         return [np.bincount(self.labels, weights=each) / each.max() for each in met]
+
+    def find_pool(self, arm: Arm) -> np.ndarray:
+        """The images without labels that an arm learns from.
+
+        An image that is labelled needs no pseudo-label. FixMatch takes it as one of the pool, as in the paper.
+        """
+        assert self.pool is not None, "the examples were read for other arms"
+        if self.known is None or not isinstance(arm.unlabelled, PseudoLabels):
+            return self.pool
+        return self.pool[~self.known]
 
     def build_set(self, arm: Arm, classes: int, seed: int) -> TrainingSet:
         """The images that an arm learns from; `seed` is that of its placebo, and of RandAugment's variants."""

@@ -76,6 +76,9 @@ class KeptTrainings:
                 path.unlink(missing_ok=True)
 
 
+OF_POOL = ("pool", "known")  # of examples: what an arm without `unlabelled` does not see
+
+
 def is_determined(arm: Arm, examples: Examples) -> bool:
     """Whether the examples' arrays and the arm's settings are all that an arm sees: no variants from a network."""
     return not isinstance(arm.variants, GitVariants) or (examples.live is None and examples.oracle is None)
@@ -87,8 +90,7 @@ def hash_examples(examples: Examples, arm: Arm) -> str:
     without labels count where the arm learns from them, and the prior's weights where it begins with its encoder."""
     found, beside = _hash_labelled(examples, arm), dict[str, str]()
     if learns_from_pool(arm):
-        assert examples.pool is not None, "the examples were read for other arms"
-        beside["pool"] = hash_arrays({"images": examples.pool})
+        beside["pool"] = hash_arrays({"images": examples.find_pool(arm)})
     if needs_encoder(arm):
         assert examples.prior is not None, "the examples were read for other arms"
         beside["prior"] = hash_json([hash_file(examples.prior / name) for name in (CONFIG, WEIGHTS)])
@@ -97,7 +99,7 @@ def hash_examples(examples: Examples, arm: Arm) -> str:
 
 def _hash_labelled(examples: Examples, arm: Arm) -> str:
     if isinstance(arm.variants, GitVariants):
-        values = {field.name: getattr(examples, field.name) for field in fields(examples) if field.name != "pool"}
+        values = {field.name: getattr(examples, field.name) for field in fields(examples) if field.name not in OF_POOL}
         arrays = {name: value for name, value in values.items() if isinstance(value, np.ndarray)}
         return hash_json([hash_arrays(arrays), list(examples.ids)])
     weights, marks = examples.weigh(arm), examples.is_generated

@@ -16,7 +16,6 @@ import numpy as np
 from ops.recipe.arms import Arm
 from ops.recipe.counterparts import list_teachers
 from ops.recipe.design import Metric
-from ops.recipe.pool_arms import sees_pool
 from ops.statistics.paired import find_error
 from ops.verdict.estimate import BoolArray, IntArray
 from ops.verdict.metric import weigh_images
@@ -44,19 +43,20 @@ def race(
     metric: Metric,
     errors: float | None,
     teachers: Collection[str] = (),
+    seeing: Collection[str] = (),
 ) -> dict[str, LeftOut]:
     """The arms of a side to leave out, by `find_hopeless`; None leaves out none.
 
     Plain training stays, and so do teachers: those of `arms`, and `teachers` of arms that are trained later. Placebos
-    race among themselves: they are no arms with generated images. So do arms that see a prior's pool: beside them all
-    others would be left out, and a verdict is to name the best of either.
+    race among themselves: they are no arms with generated images. So do the arms `seeing` a prior's pool: beside them
+    all others would be left out, and a verdict is to name the best of either.
     """
     if errors is None:
         return {}
     kept, found = {REAL, *list_teachers(arms), *teachers}, dict[str, LeftOut]()
     groups: dict[tuple[bool, bool], dict[str, BoolArray]] = {}
     for arm, each in correct.items():
-        groups.setdefault((arms[arm].placebo.kind != "none", sees_pool(arms[arm])), {})[arm] = each
+        groups.setdefault((arms[arm].placebo.kind != "none", arm in seeing), {})[arm] = each
     for group in groups.values():
         found |= find_hopeless(group, labels, metric, errors=errors, kept=kept)
     return found

@@ -89,6 +89,8 @@ class Contest:
     device : torch device that every run is trained on.
     teachers : file with the networks of each arm that the arms' targets name.
     needed : arms that teach others, which a race leaves in.
+    seeing : arms that saw a prior's pool, themselves or by a teacher; they race among themselves.
+    is_fair : whether all arms of the side try equally many settings; the arms here may be a part of these.
     kept : finished trainings of earlier tournaments; None where each is to be trained here.
 
     Settings are tried at the first seed. If some arms have more settings than others, they would have the luckier
@@ -107,11 +109,13 @@ class Contest:
     teachers: Mapping[str, Path] = field(default_factory=dict)
     needed: Collection[str] = ()
     kept: KeptTrainings | None = None
+    seeing: Collection[str] = ()
+    is_fair: bool = True
 
     @property
     def trying_seed(self) -> int:
         """The seed at which settings are tried; it is judged only where all arms try equally many."""
-        return self.first_seed if self.settings.grid.is_equal else self.first_seed + TRYING_OFFSET
+        return self.first_seed if self.settings.grid.is_equal and self.is_fair else self.first_seed + TRYING_OFFSET
 
     @property
     def seeds(self) -> range:
@@ -256,7 +260,7 @@ def _train_run(run: Run) -> Run:
         device=device,
         on_step=lambda step, loss: losses.append(loss),
         teachers=_load_teachers(contest, arm),
-        pool=torch.from_numpy(examples.pool) if examples.pool is not None and learns_from_pool(arm) else None,
+        pool=torch.from_numpy(examples.find_pool(arm)) if learns_from_pool(arm) else None,
         prior=examples.prior,
         validation=validation,
     )

@@ -19,6 +19,7 @@ from ops.recipe.arms import Arm
 from ops.recipe.grid import GridSettings, Setting, set_numbers
 from ops.recipe.ingredients.losses import PlainLoss
 from ops.recipe.ingredients.samplers import UniformSampler
+from ops.recipe.ingredients.unlabelled import PseudoLabels
 
 
 @dataclass(frozen=True)
@@ -60,7 +61,12 @@ def find_aliases(arms: Mapping[str, Arm], examples: Examples, grid: GridSettings
 
 
 def _drop_idle(arm: Arm, variants: Sequence[Arm], examples: Examples) -> Arm:
-    """The arm without its sampler or loss where that declares to have no effect in any of the variants."""
+    """The arm without its sampler or loss where that declares to have no effect in any of the variants.
+
+    What pseudo-labels add is not among the examples, and its classes need not be equally large.
+    """
+    if isinstance(arm.unlabelled, PseudoLabels):
+        return arm
     sampler, loss = SAMPLERS[arm.sampler.kind], LOSSES[arm.loss.kind]
     changes: dict[str, Any] = {}
     tried = [(variant, examples.list_sizes(variant)) for variant in variants]
@@ -98,7 +104,15 @@ def hold_tournament(contest: Contest, *, workers: int, progress: Progress, befor
     chosen = {name: choose_setting(results) for name, results in tried.items()}
     best = {name: done[Run(name, setting, trying)] for name, setting in chosen.items()}
     answers = {name: unpack_bits(result.bits) for name, result in best.items()}
-    left_out = race(contest.arms, answers, contest.validation[1], contest.metric, contest.settings.race, contest.needed)
+    left_out = race(
+        contest.arms,
+        answers,
+        contest.validation[1],
+        contest.metric,
+        contest.settings.race,
+        contest.needed,
+        contest.seeing,
+    )
     seeds = [seed for seed in contest.seeds if seed != trying]
     kept = {name: setting for name, setting in chosen.items() if name not in left_out}
     counted = before + len(done) + len(left_out) * len(seeds)

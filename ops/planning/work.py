@@ -163,7 +163,8 @@ def _hold(
         trainings = [_make_training(classifier, arm, each, encoding) for each in steps]
         tried += trainings
         once.append(max(trainings, key=lambda training: training.steps))
-    return (tuple(tried), tuple(once * (classifier.seeds - classifier.grid.is_equal))), once
+    fair = classifier.grid.is_fair(arms.values(), is_expanded=is_expanded)
+    return (tuple(tried), tuple(once * (classifier.seeds - fair))), once
 
 
 def _make_training(classifier: ClassifierSettings, arm: Arm, steps: int, encoding: float) -> Training:
@@ -205,7 +206,9 @@ def _weigh(training: Training, seeds: int) -> float:
 
 
 def _drop_balancing(arm: Arm) -> Arm:
-    """The arm as it trains where all classes are equally large."""
+    """The arm as it trains where all classes are equally large. Those that pseudo-labels add to need not stay so."""
+    if isinstance(arm.unlabelled, PseudoLabels):
+        return arm
     plain = {"sampler": UniformSampler(), "loss": PlainLoss()}
     return arm.model_copy(update={key: plain[key] for key in plain if isinstance(arm.ingredient(key), Balancing)})
 

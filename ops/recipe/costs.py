@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ops.recipe.arms import Arm
 from ops.recipe.ingredients.guidance import EmaConsistency, TeacherTargets
+from ops.recipe.ingredients.trainers import ProbeTrainer
 from ops.recipe.ingredients.unlabelled import FixMatch, PseudoLabels
 
 PLAIN = 3.0  # evaluations of a plain step per image: one forward, and two for the gradients
@@ -14,8 +15,11 @@ def measure_cost(arm: Arm, seeds: int) -> float:
 
     A teacher answers once for each image that it covers; where it covers one kind of images, all are counted. FixMatch
     is counted as if every answer were a sure one. The steps of networks that pseudo-labels come from count as well.
-    Arms that begin with an encoder count as plain ones, although it is another network.
+    Arms that begin with an encoder count as plain ones, although it is another network. A probe takes no steps, so they
+    cost nothing.
     """
+    if isinstance(arm.trainer, ProbeTrainer):
+        return 0.0
     evaluations = PLAIN
     if isinstance(arm.targets, TeacherTargets):
         evaluations += seeds

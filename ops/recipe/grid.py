@@ -7,7 +7,7 @@ has.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 from math import prod
@@ -132,8 +132,15 @@ class GridSettings(Section):
 
     @property
     def is_equal(self) -> bool:
-        """Whether every arm tries equally many settings: keys that only some arms have must have one value each."""
+        """Whether every arm that takes steps tries equally many settings.
+
+        Keys that only some arms have must have one value each.
+        """
         return all(len(values) == 1 for key, values in self.axes.items() if key not in COMMON_KEYS)
+
+    def is_fair(self, arms: Iterable[Arm], *, is_expanded: bool) -> bool:
+        """Whether these arms try equally many settings; a probe has fewer where rates, decays or steps are tried."""
+        return self.is_equal and len({len(self.list_settings(arm, is_expanded=is_expanded)) for arm in arms}) <= 1
 
     @property
     def axes(self) -> dict[str, Sequence[float]]:

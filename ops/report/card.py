@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import html
-import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -12,6 +11,7 @@ from jinja2 import Environment, StrictUndefined
 from ops.filters.reasons import REASONS
 from ops.filters.results import Results
 from ops.report.filtering import list_steps
+from ops.report.origin import escape_text, find_origin
 from ops.stages.seen import Seen
 from ops.verdict.metric import NAMES
 from ops.verdict.points import format_points
@@ -124,59 +124,12 @@ Licence of the real images, as their owner states it: {{ licence | plain }}. {{ 
 Made with Growset from `recipes/{{ expansion }}.yaml`, seed {{ seed }}: `growset run {{ expansion }}`. In a clone of
 that workspace `growset pull {{ expansion }}` fetches the same bytes.
 """
-# The card's statements on the origin of generated images: of a generator that was trained here, of an
-# imported one, and of an imported one that was fine-tuned here.
-_TRAINED_HERE = {
-    "trained": "trained on the real training images alone",
-    "seen": "The generator, the filters and all settings saw train and validation only.",
-    "licence": "The generated images come from a model\nthat was trained on nothing but these.",
-}
-_BROUGHT_IN = {
-    "trained": "trained elsewhere, on what is not known here",
-    "seen": "The filters and all settings saw train and\nvalidation only; what the generator saw is not known here.",
-    "licence": "The generated images come from a model\nthat was trained elsewhere; which licence holds for them is not"
-    " known here.",
-}
-_TUNED = {
-    "trained": "trained elsewhere, on what is not known here,\nand fine-tuned on the real training images",
-    "seen": "The fine-tuning, the filters and all settings saw\ntrain and validation only; what the generator saw"
-    " before is not known here.",
-    "licence": "The generated images come from a model\nthat was trained elsewhere and fine-tuned on these; the licence"
-    " of its weights, as their owner states it: {licence}.",
-}
-_SAW_POOL = {
-    "trained": "trained on {images}\nof {pool} without labels",
-    "seen": "The prior saw no image of\nvalidation or test; the filters and all settings saw train and validation only."
-    " The arms without generated images\nlearnt from the labelled images alone. Copies of the pool's images were not"
-    " searched for.",
-    "licence": "The generated images come from a model\nthat was trained on the images of {pool}; their licence, as"
-    " their owner states it: {licence}.",
-}
-_LABELLED_POOL = {
-    "trained": "trained on the real training images and on\nthose of {images} of {pool} that a probe labelled",
-    "seen": "The generator, its prior, the\nprobe, the filters and all settings saw train, validation and the pool"
-    " alone, which holds no image of validation or test.\nThe arms without generated images learnt from the labelled"
-    " images alone. Copies of the pool's images were not searched for.",
-    "licence": "The generated images come from a model\nthat was trained on these and on images of {pool}; their"
-    " licence, as their owner states it: {licence}.",
-}
-_LICENSED = (
-    "The generated images come from a model\nthat was trained elsewhere; the licence of its weights, as their owner"
-    " states it: {licence}."
-)
-_SCALED_BY_POOL = {
-    "trained": "trained elsewhere, on what is not known here,\nand scaled by {images} of {pool} without labels",
-    "seen": "The filters and all settings saw train and\nvalidation only; what the prior saw elsewhere is not known"
-    " here.",
-    "licence": _LICENSED,
-}
-# Of variants, after `trained`: what each of them was made of.
-_VARIED = ", each as a variant of a\nreal training image (column `parent_id`)"
-_MARKS = re.compile(r"([\\`*_\[\]|~])")
+SEEING = "seeing"  # in the place of the kind of a baseline that saw the prior's pool too
 _KINDS = {
     "baseline": "real images",
     "placebo": "real images, some in the place of generated ones",
     "expanded": "real and generated images",
+    SEEING: "real images, and what a pool without labels tells",
 }
 
 
@@ -197,14 +150,15 @@ def render_card(
     seen: Seen | None = None,
     weights: str | None = None,
     tuned: bool = False,
+    seeing: Sequence[str] = (),
 ) -> str:
     """The README.md of a published dataset.
 
     class_counts: (name, real, generated). results: of the filters. verdict: the content of verdict.json.
     own_weights: whether arms may have another weight of a real image than `real_weight`.
     generators: how many generators' sets the verdict covers; this is the first set. trained_here: whether the
-    generator was trained on the real training images; an imported one was not. refused, seen, weights, tuned:
-    as in `find_origin`.
+    generator was trained on the real training images; an imported one was not. refused, seen, weights, tuned,
+    seeing: as in `find_origin`.
 
     Raises jinja2's UndefinedError for a missing figure.
     """
@@ -229,7 +183,7 @@ def render_card(
         sentence=results.copying.sentence,
         audit=_audit(results),
         closest=min(distances, default=None),
-        verdict=verdict,
+        verdict=verdict | {"arms": [_mark_seeing(row, seeing) for row in verdict["arms"]]},
         kinds=_KINDS,
         metric=NAMES[verdict["metric"]],
         metric_names=NAMES,
@@ -239,44 +193,12 @@ def render_card(
         real_weight=f"{real_weight:g}",
         generators=generators,
         own_weights=own_weights,
-        origin=find_origin(trained_here, refused, seen, weights, tuned),
+        origin=find_origin(trained_here, refused, seen, weights, tuned, seeing),
     )
 
 
-def find_origin(
-    trained_here: bool,
-    refused: Mapping[str, str] | None = None,
-    seen: Seen | None = None,
-    weights: str | None = None,
-    tuned: bool = False,
-) -> dict[str, str]:
-    """The card's statements on the origin of generated images, for a generator that was trained here or imported.
-
-    refused: why classes got no variants, by their names; None where the images are not variants. seen: what the prior
-    saw that drew them; None where none did. weights: the licence of weights that were brought in, where it is known;
-    tuned: whether they were then fine-tuned on the real training images.
-    """
-    said = _TRAINED_HERE if trained_here else _BROUGHT_IN
-    if weights is not None:
-        said = _TUNED if tuned else said | {"licence": _LICENSED}
-        said = said | {"licence": said["licence"].format(licence=escape_text(weights))}
-    if seen is not None:
-        origin = _LABELLED_POOL if seen.labels else _SAW_POOL
-        facts = {"images": f"{seen.images:,} images", "pool": escape_text(seen.pool)}
-        told, licence = origin, seen.licence
-        if seen.weights is not None:
-            told, licence = _SCALED_BY_POOL, str(seen.weights["licence"])
-        said = {key: text.format(**facts, licence=escape_text(licence)) for key, text in told.items()}
-    if refused is None:
-        return said
-    classes = "; ".join(f"{escape_text(name)}: {why}" for name, why in refused.items())
-    bare = f"\n\nWithout generated images, because the gate refused their variants: {classes}." if refused else ""
-    return said | {"trained": said["trained"] + _VARIED, "seen": said["seen"] + bare}
-
-
-def escape_text(text: str) -> str:
-    """A user's text for one line of Markdown: HTML and Markdown characters in it are escaped."""
-    return _MARKS.sub(r"\\\1", html.escape(" ".join(text.split()), quote=False))
+def _mark_seeing(row: Mapping[str, Any], seeing: Sequence[str]) -> dict[str, Any]:
+    return {**row, "kind": SEEING} if row["arm"] in seeing else dict(row)
 
 
 def _audit(results: Results) -> list[dict[str, Any]]:

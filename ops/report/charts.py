@@ -175,28 +175,32 @@ def draw_classes(rows: Sequence[Mapping[str, Any]], *, challenger: str, baseline
 def draw_lengths(points: Sequence[Mapping[str, Any]], *, metric: str, width: int) -> str:
     """Validation score of one or two arms over the optimizer steps of their trainings, with the last one in figures.
 
-    `points` are those of the curve in verdict.json. An arm with generated images has a dashed line and other marks. A
-    narrow chart has no room for the names; the page's legend has them.
+    `points` are those of the curve in verdict.json. An arm with generated images has a dashed line and other marks. An
+    arm that takes no steps is a level line. A narrow chart has no room for the names; the page's legend has them.
     """
     arms = {point["arm"]: point["kind"] for point in points}
     lines = {arm: [(p["steps"], 100 * p["validation"]) for p in points if p["arm"] == arm] for arm in arms}
     names = {arm: "" if width < _STACKED_BELOW else f"{_shorten(arm)} " for arm in arms}
     ordered = sorted(arms, key=lambda arm: lines[arm][-1][1])  # a label of the higher end stands higher
 
+    every = sorted({steps for line in lines.values() for steps, _ in line if steps}) or [1]
+
     def paint(axes: Axes) -> None:
         for arm, kind in arms.items():
             style = (0, (5, 2)) if kind == "expanded" else "solid"
             steps, scores = zip(*lines[arm], strict=True)
+            if not any(steps):
+                axes.axhline(scores[-1], color=_KINDS[kind], linewidth=2, linestyle=(0, (1, 2)))
+                continue
             axes.plot(steps, scores, color=_KINDS[kind], linewidth=2, linestyle=style)
             axes.plot(steps, scores, _MARKERS[kind], color=_KINDS[kind], markersize=7, linestyle="none", clip_on=False)
         for arm, shift in zip(ordered, (-9, 9) if len(arms) == 2 else (0,), strict=True):
-            steps, score = lines[arm][-1]
+            steps, score = lines[arm][-1][0] or every[-1], lines[arm][-1][1]
             place: dict[str, Any] = {"textcoords": "offset points", "va": "center"}
             label = f"{names[arm]}{score:.1f}"
             axes.annotate(
                 label, (steps, score), (10, shift), color=_INK, parse_math=False, annotation_clip=False, **place
             )
-        every = sorted({steps for line in lines.values() for steps, _ in line})
         axes.set_xscale("log", base=2)
         axes.set_xticks(every, [f"{steps:,}" for steps in every])
         axes.xaxis.set_minor_locator(NullLocator())
@@ -207,7 +211,8 @@ def draw_lengths(points: Sequence[Mapping[str, Any]], *, metric: str, width: int
         axes.set_ylabel(f"{metric}, %", color=_MUTED)
 
     words = "; ".join(
-        f"{arm}: " + ", ".join(f"{score:.1f} % after {steps:,} steps" for steps, score in line)
+        f"{arm}: "
+        + ", ".join(f"{score:.1f} % {f'after {steps:,}' if steps else 'without'} steps" for steps, score in line)
         for arm, line in lines.items()
     )
     right = 16 + 8.5 * (max(map(len, names.values())) + 4)

@@ -50,16 +50,15 @@ class Seen:
         generated images that saw the pool too.
         """
         known = f"{labelled:,} of these, the labelled ones" if labelled else "none of these"
+        elsewhere = "" if self.weights is None else " What its weights learnt from is not known here."
         if seeing:
-            named = f"{', '.join(seeing[:-1])} and {seeing[-1]}" if len(seeing) > 1 else seeing[0]
             return (
-                f" The generated images come from {self.told}; of the arms without generated images {named} learnt from"
-                f" this pool too, and the others saw {known}."
+                f" The generated images come from {self.told}; of the arms without generated images"
+                f" {list_names(seeing)} learnt from this pool too, and the others saw {known}.{elsewhere}"
             )
         return (
             f" The generated images come from {self.told}; the arms without generated images saw {known}, so a"
-            " difference is that of the pool and the generator together."
-            + ("" if self.weights is None else " What its weights learnt from is not known here.")
+            f" difference is that of the pool and the generator together.{elsewhere}"
         )
 
     def to_dict(self) -> dict[str, Any]:
@@ -67,6 +66,11 @@ class Seen:
         if self.weights is not None:
             found["weights"] = dict(self.weights)
         return {**found, "pseudo_labels": True} if self.labels else found
+
+
+def list_names(names: Sequence[str]) -> str:
+    """`a`, `a and b` or `a, b and c`."""
+    return f"{', '.join(names[:-1])} and {names[-1]}" if len(names) > 1 else names[0]
 
 
 def read_seen(prior: Path | None, generated_images: Path | None = None) -> Seen | None:

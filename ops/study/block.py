@@ -18,7 +18,15 @@ from safetensors.torch import load_file
 from ops.chain import find_builder
 from ops.chain.parts.classifiers import keep_networks, weights_file
 from ops.chain.parts.examples import read_baselines, read_mixed_sets
-from ops.chain.parts.pools import EVALUATED, PRIOR, list_ids, open_pool, require_unseen_pool, try_pool
+from ops.chain.parts.pools import (
+    EVALUATED,
+    PRIOR,
+    list_ids,
+    open_pool,
+    require_unlabelled,
+    require_unseen_pool,
+    try_pool,
+)
 from ops.classifiers.answering import predict, settle_undefined
 from ops.classifiers.examples import Examples
 from ops.classifiers.networks.classifier import build_classifier
@@ -229,6 +237,7 @@ class _Work:
         height, width, channels = read_manifest(real_images)["metrics"]["shape"]
         seen = try_pool(open_pool(own, prior.pool, self.recipe.source), (height, width, channels), content)
         require_unseen_pool(self.recipe, seen, list_ids(real_images, EVALUATED))
+        require_unlabelled(self.recipe, seen, list_ids(real_images, ["train"])["train"])
         return content
 
     @cached_property

@@ -102,10 +102,13 @@ def describe_curve(
 
 
 def write_sentence(points: Sequence[CurvePoint]) -> str:
-    """Whether training still gained between the last two lengths of each arm, in one sentence."""
+    """Whether training still gained between the last two lengths of each arm that takes steps, in one sentence."""
     last: dict[str, list[CurvePoint]] = {}
     for point in points:
         last[point.arm] = [*last.get(point.arm, []), point][-2:]
+    last = {arm: pair for arm, pair in last.items() if pair[-1].steps}
+    if not last:
+        return "No arm that is compared takes steps."
     if any(len(pair) < 2 for pair in last.values()):
         return "So few steps have no shorter length to compare with."
     ends = {arm: (pair[1].gain or 0.0, pair[1].gain_error or 0.0) for arm, pair in last.items()}
@@ -140,10 +143,12 @@ def compare_at_equal_compute(
 
     The dearer arm's score is interpolated on the logarithm of steps, and only between its own points. The cheaper arm
     at the compute of the dearer one lies beyond its longest training, so only the steps that it would take are told.
-    None where both spend the same.
+    None where both spend the same, or one of them takes no steps.
     """
     own = {arm: [point for point in points if point.arm == arm] for arm in (baseline, challenger)}
     spent = {arm: costs[arm] * found[-1].steps for arm, found in own.items()}
+    if not all(spent.values()):
+        return None
     cheap, dear = sorted((baseline, challenger), key=lambda arm: spent[arm])
     if spent[dear] <= ALIKE * spent[cheap]:
         return None

@@ -1,8 +1,8 @@
 """Where a prior saw a pool: the challenger beside the best baseline that did not see it, and beside the best that did.
 
 A difference from the first is that of the pool and the generator together. One from the second is what generating adds
-to the pool. Both are differences that the decision asks for anyway; here they are named. Which baselines see the pool
-is told from outside.
+to the pool, and where the prior has weights from elsewhere, also what these brought along. Both are differences that
+the decision asks for anyway; here they are named. Which baselines see the pool is told from outside.
 """
 
 from __future__ import annotations

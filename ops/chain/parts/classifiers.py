@@ -32,6 +32,7 @@ from ops.machine.precision import resolve_precision
 from ops.recipe.arms import Arm
 from ops.recipe.counterparts import list_teachers
 from ops.recipe.design import Metric
+from ops.recipe.pool_arms import list_seeing
 from ops.stages.materialization import StageRun
 from ops.stages.refused import read_refused
 from ops.verdict.metric import NAMES, choose_metric
@@ -61,19 +62,21 @@ def open_contest(
 
     teachers: file of each arm that the arms' targets name.
     """
-    validation = read_split(run.inputs["real_images"], "validation")
+    validation, settings = read_split(run.inputs["real_images"], "validation"), run.recipe.classifier
+    is_expanded = any(examples.is_generated is not None for examples in training)
     return Contest(
         arms=dict(arms),
         training=tuple(training),
         first_seed=run.recipe.seed * 1000,
         validation=(to_nchw(validation.images), validation.labels),
-        settings=run.recipe.classifier,
+        settings=settings,
         metric=metric,
         classes=len(validation.class_names),
         scratch=run.scratch / name_scratch("runs", run.runtime.device),
         device=run.runtime.device,
         teachers=dict(teachers),
         kept=keep_trainings(run.workspace),
+        is_fair=settings.grid.is_fair(arms.values(), is_expanded=is_expanded),
     )
 
 
@@ -121,7 +124,8 @@ def train_arms(
     own = {name: arm for name, arm in arms.items() if name not in aliases}
     files = find_teachers(own, run.out, aliases) if teachers is None else find_teachers(own, teachers, {})
     contest = open_contest(run, own, training, find_metric(run), files)
-    contest = replace(contest, needed=[aliases.get(arm, arm) for arm in list_teachers(arms)])
+    seeing = list_seeing(arms) if teachers is None else []  # baselines alone may see a pool
+    contest = replace(contest, needed=[aliases.get(arm, arm) for arm in list_teachers(arms)], seeing=seeing)
     for name in own:
         if (shown := account(contest, name)) is not None:
             names = read_manifest(run.inputs["real_images"])["metrics"]["class_names"]

@@ -10,7 +10,7 @@ import numpy as np
 import polars as pl
 
 from ops.chain.parts.kept_sampler import find_kept_sampler
-from ops.chain.parts.pools import PRIOR, read_seen_pool
+from ops.chain.parts.pools import PRIOR, list_ids, mark_known, read_seen_pool
 from ops.classifiers.examples import Examples
 from ops.classifiers.variants.drawn import Drawn
 from ops.datasets.axes import to_nchw
@@ -42,12 +42,11 @@ def read_baselines(workspace: Workspace, inputs: Mapping[str, Path], arms: Mappi
     if not any(map(sees_pool, arms.values())):
         return found
     prior = inputs[PRIOR]
-    pool = to_nchw(read_seen_pool(workspace, prior, inputs["real_images"])) if _learn_from_pool(arms) else None
-    return replace(found, pool=pool, prior=prior)
-
-
-def _learn_from_pool(arms: Mapping[str, Arm]) -> bool:
-    return any(map(learns_from_pool, arms.values()))
+    if not any(map(learns_from_pool, arms.values())):
+        return replace(found, prior=prior)
+    pool = read_seen_pool(workspace, prior, inputs["real_images"])
+    labelled = list_ids(inputs["real_images"], ["train"])["train"]
+    return replace(found, pool=to_nchw(pool.images), known=mark_known(pool.ids, labelled), prior=prior)
 
 
 def read_mixed_sets(inputs: Mapping[str, Path], arms: Mapping[str, Arm], seed: int) -> Iterator[Examples]:

@@ -15,11 +15,11 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from ops.chain.parts.pools import list_ids, open_pool, strip
+from ops.chain.parts.pools import list_ids, mark_known, open_pool
 from ops.datasets.index import write_index
 from ops.datasets.pixels import PixelDataset
 from ops.datasets.units import read_units
-from ops.errors import EnvironmentFault, UserError
+from ops.errors import EnvironmentFault
 from ops.files.manifests import read_manifest
 from ops.files.outputs import PROBE, PSEUDO_LABELS, TRAINED_ON
 from ops.files.storage import write_json
@@ -74,14 +74,15 @@ def label_pool(run: StageRun, train: PixelDataset, validation: PixelDataset) -> 
 
     That the pool holds no validation and no test image was checked when the prior was made, from the same ids.
 
-    UserError for a class of which no image was found in the pool; EnvironmentFault if the pool is no longer the one
-    that the prior was trained on.
+    A class of which no image was found in the pool has its labelled images alone, as `_tell_lacking` says: a fold or a
+    small sample may lack one by chance. EnvironmentFault if the pool is no longer the one that the prior was trained
+    on.
     """
     assert isinstance(run.recipe.generator, DenoiserSettings)
     settings, seen = run.recipe.generator.pseudo_labels, read_seen(run.inputs["prior"])
     assert settings is not None and seen is not None, "the recipe has both"
     pool, known = _read_pool(run, seen.pool), list_ids(run.inputs["real_images"], ["train"])["train"]
-    unlabelled = np.array([known.isdisjoint(strip([name])) for name in pool.ids], bool)
+    unlabelled = ~mark_known(pool.ids, known)
     pool = PoolImages(pool.images[unlabelled], np.array(pool.ids)[unlabelled].tolist(), pool.conversions)
     features, sink = _open_features(run, seen.kind), run.runtime.sink
     both, classes = np.concatenate([train.images, validation.images]), len(train.class_names)
@@ -106,7 +107,8 @@ def label_pool(run: StageRun, train: PixelDataset, validation: PixelDataset) -> 
     named, probabilities = probabilities[: len(validation)], probabilities[len(validation) :]
     found = take_evenly(probabilities, settings.per_class)
     facts = _tell(seen.pool, choice, named.argmax(axis=1) == validation.labels, validation, found, len(pool))
-    _require_all(facts)
+    if lacking := _tell_lacking(facts):
+        sink(lacking)
     sink(f"probe: {int(found.taken.sum()):,} of {len(pool):,} images of the pool got a label")
     rows = {"image_id": pool.ids, "label": found.labels, "confidence": found.confidence.round(6), "taken": found.taken}
     taken = np.flatnonzero(found.taken)
@@ -150,12 +152,12 @@ def _tell(
     }
 
 
-def _require_all(facts: dict[str, Any]) -> None:
-    """UserError for a class without pseudo-labels."""
-    if lacking := [name for name, count in facts["taken"].items() if not count]:
-        others = f", nor of {len(lacking) - 1} more classes" if len(lacking) > 1 else ""
-        raise UserError(
-            f"the probe found no image of class '{lacking[0]}' in the pool '{facts['pool']}'{others}; label more images"
-            " of it, bring a pool that has some, leave the class out of data.classes, or write"
-            " generator.pseudo_labels: null"
-        )
+def _tell_lacking(facts: dict[str, Any]) -> str | None:
+    """A sentence on the classes without pseudo-labels; None where each has some."""
+    if not (lacking := [name for name, count in facts["taken"].items() if not count]):
+        return None
+    others = f", nor of {len(lacking) - 1} more classes" if len(lacking) > 1 else ""
+    return (
+        f"the probe found no image of class '{lacking[0]}' in the pool '{facts['pool']}'{others}; the generator learns"
+        " such a class from its labelled images alone"
+    )

@@ -22,6 +22,7 @@ from ops.classifiers.runs import Contest, Run, train_runs
 from ops.classifiers.stored import load_classifier
 from ops.machine.progress import Progress
 from ops.recipe.grid import Setting
+from ops.recipe.ingredients.trainers import ProbeTrainer
 from ops.stages.materialization import StageRun
 from ops.verdict.curve import Curve, CurvePoint, describe_curve, list_lengths, trace_arm
 from ops.verdict.estimate import BoolArray
@@ -51,7 +52,9 @@ def trace_curve(run: StageRun, trained: Trained) -> Curve | None:
 
 
 def find_steps(trained: Trained, arm: str) -> int:
-    """The steps of an arm's judged networks."""
+    """The steps of an arm's judged networks; a probe took none."""
+    if isinstance(trained.arms[trained.sides[arm]][arm].trainer, ProbeTrainer):
+        return 0
     return int(trained.entries[arm]["setting"].get("steps", trained.results[trained.sides[arm]]["steps"]))
 
 

@@ -21,10 +21,11 @@ from ops.files.manifests import read_manifest
 from ops.files.outputs import PRIOR as FACTS
 from ops.files.outputs import TRAINED_ON
 from ops.files.storage import read_json
+from ops.recipe.ingredients.unlabelled import PseudoLabels
 from ops.recipe.prior import PoolSettings
 from ops.recipe.schema import Recipe
 from ops.sources.listing import SPLITS
-from ops.sources.pool import Shape, adapt, read_pool
+from ops.sources.pool import PoolImages, Shape, adapt, read_pool
 from ops.sources.spec import SourceSpec
 from ops.stages.seen import Seen
 from ops.verdict.pool import PoolComparison
@@ -63,8 +64,8 @@ def read_seen_ids(prior: Path) -> frozenset[str]:
     return strip(pl.read_parquet(prior / TRAINED_ON, glob=False)["image_id"])
 
 
-def read_seen_pool(workspace: Workspace, prior: Path, real_images: Path) -> np.ndarray:
-    """The images uint8 [n, H, W, C] that the prior in a stage's folder was trained on, read from their source again.
+def read_seen_pool(workspace: Workspace, prior: Path, real_images: Path) -> PoolImages:
+    """The images that the prior in a stage's folder was trained on, read from their source again.
 
     EnvironmentFault if the source has other images by now.
     """
@@ -76,7 +77,12 @@ def read_seen_pool(workspace: Workspace, prior: Path, real_images: Path) -> np.n
             f"the images of the pool '{pool}' have changed since the prior learnt from them; run the expansion again,"
             " which trains the prior anew"
         )
-    return found.images
+    return found
+
+
+def mark_known(ids: Iterable[str], labelled: Collection[str]) -> np.ndarray:
+    """Whether each image of a pool, by its id, is among the labelled ones, by their content ids; bool [n]."""
+    return np.array([not strip([name]).isdisjoint(labelled) for name in ids], bool)
 
 
 def tell_pool(seen: Seen, labelled: int, comparison: PoolComparison | None) -> str:
@@ -94,6 +100,22 @@ def count_shared(prior: Path, real_images: Path) -> int:
 def strip(ids: Iterable[str]) -> frozenset[str]:
     """Content ids from ids of images, in which a suffix tells equal images apart."""
     return frozenset(name.partition("-")[0] for name in ids)
+
+
+def require_unlabelled(recipe: Recipe, seen: Collection[str], labelled: Collection[str]) -> None:
+    """UserError for a pool without an image that is not labelled where such images are to get labels.
+
+    seen, labelled: content ids of the pool and of the labelled training images.
+    """
+    assert isinstance(recipe.prior, PoolSettings)
+    asking = [arm for arm, keys in recipe.baselines.items() if isinstance(keys.unlabelled, PseudoLabels)]
+    if not (recipe.generator.labels_pool or asking) or not set(seen) <= set(labelled):
+        return
+    key = "generator.pseudo_labels" if recipe.generator.labels_pool else f"baselines.{asking[0]}.unlabelled"
+    raise UserError(
+        f"every image of the pool '{recipe.prior.pool}' is a labelled training image, so none is left for {key}; bring"
+        " a pool with others, or label fewer of them: data.images_per_class"
+    )
 
 
 def require_unseen_pool(recipe: Recipe, seen: Collection[str], protected: Mapping[str, Collection[str]]) -> None:

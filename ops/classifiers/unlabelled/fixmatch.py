@@ -70,7 +70,7 @@ class Matching:
         side = (pool.shape[2], pool.shape[3])
         self.operate = RandomOperations(RandAugment(strength=settings.strength, flip=0.5 if mirrors else 0.0), side)
         self.erase = ComposedPolicy(Policy(erasing=settings.erasing), side)
-        self.count = max(1, round(settings.ratio * labelled))
+        self.count = max(2, round(settings.ratio * labelled))  # of one image a batch has no statistics
         self.seed, self.precision, self.device = seed, precision, device
 
     def look(self, step: int) -> Sure | None:

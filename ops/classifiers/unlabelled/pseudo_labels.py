@@ -41,8 +41,9 @@ def fit_pseudo_labelled(training: Training, fit: Callable[[Training], Classifier
 def add_pseudo_labelled(data: TrainingSet, pool: Tensor, answers: Tensor, settings: PseudoLabels) -> TrainingSet:
     """The training set with the images of the pool, uint8 [m, C, H, W], whose answers [m, K] are sure.
 
-    Labelled images keep their weights, and those of the pool weigh `ratio` times as much as these in total. Without a
-    sure answer it is the set as it is.
+    Labelled images keep their weights, and those of the pool weigh `ratio` times as much as these in total, but none of
+    them more than a labelled one: a few sure images are not shown again and again. Without a sure answer it is the set
+    as it is.
     """
     probability, labels = answers.max(dim=1)
     rows = torch.nonzero(probability > settings.threshold).flatten()
@@ -50,11 +51,12 @@ def add_pseudo_labelled(data: TrainingSet, pool: Tensor, answers: Tensor, settin
         return data
     labels, known = labels[rows], F.one_hot(data.labels, data.classes).float()
     shares = weigh_alike(labels.numpy(), data.classes) if settings.balanced else np.ones(len(rows))
+    weights = np.minimum(settings.ratio * data.weights.sum() * shares / shares.sum(), data.weights.max())
     return replace(
         data,
         images=torch.cat([data.images, pool[rows]]),
         labels=torch.cat([data.labels, labels]),
-        weights=np.concatenate([data.weights, settings.ratio * data.weights.sum() * shares / shares.sum()]),
+        weights=np.concatenate([data.weights, weights]),
         soft=torch.cat([known, answers[rows].float()]) if settings.labels == "soft" else None,
     )
 

@@ -53,8 +53,9 @@ class ProbeTrainer(Kind):
         10,
         ge=0,
         le=100,
-        description="views of each image, changed by the arm's augmentation, that are learnt from beside the image; 0,"
-        " or without an augmentation: the images as they are, so that all seeds give the same network",
+        description="views of each image, changed by the arm's augmentation, that are learnt from beside the image, but"
+        " no more for each than make 5,000 images and views in all; 0, or without an augmentation: the images as they"
+        " are, so that all seeds give the same network",
     )
 
 

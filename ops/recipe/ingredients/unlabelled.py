@@ -62,13 +62,16 @@ class PseudoLabels(Kind):
         0.9, ge=0, le=1, description="an answer must have a probability above it; 0: all count, 1: none"
     )
     balanced: bool = Field(
-        False, description="images of each class that was named are shown equally often, whatever their number"
+        False,
+        description="images of each class that was named are shown equally often, but none more often than a labelled"
+        " image",
     )
     ratio: float = Field(
         1.0,
         gt=0,
         le=MOST_RATIO,
-        description="images of the pool in a batch for each labelled one; the batch is as large as in other arms",
+        description="images of the pool in a batch for each labelled one, the batch being as large as in other arms;"
+        " fewer where few answers are sure, since none is shown more often than a labelled image",
     )
     rounds: int = Field(
         1, ge=1, le=5, description="how often the pool is labelled anew, each time by the network before"

@@ -78,6 +78,27 @@ def test_the_source_itself_may_be_the_pool(root: Path) -> None:
     assert check(root).exit_code == 0
 
 
+@pytest.mark.parametrize(
+    ("sections", "key"),
+    [
+        (
+            {"generator": {"kind": "flow", "pseudo_labels": {}}, "sampler": {"usable_from": None}},
+            "generator.pseudo_labels",
+        ),
+        ({"baselines": {"real": {}, "p": {"unlabelled": "pseudo_labels"}}}, "baselines.p.unlabelled"),
+    ],
+)
+def test_a_pool_of_labelled_images_alone_is_refused_where_it_is_to_be_labelled(
+    root: Path, sections: dict[str, object], key: str
+) -> None:
+    change_recipe(root, "digits", prior={**PRIOR, "pool": "digits"}, **sections)
+    assert check(root).exit_code == 0, "16 images of each class are labelled"
+    change_recipe(root, "digits", data={})
+    assert f"every image of the pool 'digits' is a labelled training image, so none is left for {key}; b" in refuse(
+        root
+    )
+
+
 def test_an_empty_pool_is_refused(root: Path) -> None:
     for path in (root / POOL).iterdir():
         path.unlink()

@@ -9,6 +9,7 @@ import pytest
 
 from ops.classifiers.racing import find_hopeless, pack_bits, race, unpack_bits
 from ops.recipe.arms import Arm
+from ops.recipe.pool_arms import list_seeing
 
 LABELS = np.repeat([0, 1], [30, 10])
 GOOD = np.ones(40, dtype=bool)
@@ -44,10 +45,14 @@ def test_plain_training_teachers_and_the_best_of_each_kind_stay() -> None:
 def test_arms_that_see_a_pool_race_among_themselves() -> None:
     arms: dict[str, Any] = {
         "real": {}, "mixup": {"pairing": "mixup"}, "fix": {"unlabelled": "fixmatch"}, "probe": {"trainer": "probe"},
+        "taught": {"targets": {"kind": "teacher", "of": "fix"}},
     }  # fmt: skip
     read = {name: Arm.model_validate(keys) for name, keys in arms.items()}
-    correct = {"real": BAD, "mixup": BAD, "fix": GOOD, "probe": BAD}
-    assert set(race(read, correct, LABELS, "accuracy", 4.0)) == {"probe"}
+    correct = {"real": BAD, "mixup": BAD, "fix": GOOD, "probe": BAD, "taught": GOOD}
+    seeing = list_seeing(read)
+    assert set(race(read, correct, LABELS, "accuracy", 4.0, seeing=seeing)) == {"probe"}
+    correct["fix"] = BAD  # the taught one is the best now, and still none beside which `mixup` is judged
+    assert set(race(read, correct, LABELS, "accuracy", 4.0, seeing=seeing)) == {"probe"}, "a teacher stays"
 
 
 def test_equal_arms_are_almost_never_left_out() -> None:

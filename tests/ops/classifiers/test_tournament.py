@@ -103,6 +103,14 @@ def test_arms_that_differ_only_in_balancing_are_aliases_when_the_classes_are_eve
     assert aliases_of(given, weigh(labels, np.full(12, 10.0))) != {}
 
 
+@pytest.mark.parametrize("balancing", [{"sampler": "class_balanced"}, {"loss": "class_weighted"}])
+def test_what_pseudo_labels_add_may_be_uneven_so_balancing_is_no_alias(balancing: dict[str, Any]) -> None:
+    given = {kind: Arm.model_validate({"unlabelled": kind}) for kind in ("fixmatch", "pseudo_labels")}
+    given |= {f"{kind} balanced": Arm.model_validate({"unlabelled": kind, **balancing}) for kind in tuple(given)}
+    even = weigh(np.array([0, 1, 2] * 4), np.ones(12))
+    assert aliases_of(given, even) == {"fixmatch balanced": "fixmatch"}
+
+
 def test_uneven_classes_have_no_aliases() -> None:
     given = {"real": Arm(), "oversampled": OVERSAMPLED, "weighted": WEIGHTED}
     assert aliases_of(given, weigh(np.array([0, 0, 1]), np.ones(3))) == {}
@@ -401,6 +409,7 @@ def test_results_do_not_depend_on_the_number_of_workers(tmp_path: Path, monkeypa
 def test_settings_are_tried_at_an_extra_seed_where_some_arms_have_more(tmp_path: Path) -> None:
     grid = GridSettings.model_validate({"learning_rate": [0.05], "weight_decay": [0.0], "pairing.alpha": [0.5, 1.0]})
     assert not grid.is_equal and SETTINGS.grid.is_equal
+    assert enter(tmp_path).trying_seed == 7 and enter(tmp_path, is_fair=False).trying_seed == 7 + TRYING_OFFSET
     contest = enter(tmp_path, settings=SETTINGS.model_copy(update={"grid": grid, "seeds": 2, "steps": 2}))
     held = hold_tournament(contest, workers=1, progress=Progress(lambda line: None, "toys", 7, "trainings"))
     assert {name: [r.run.seed for r in results] for name, results in held.tried.items()} == {

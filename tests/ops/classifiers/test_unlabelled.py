@@ -108,6 +108,11 @@ def test_sure_answers_change_what_is_learnt_and_the_same_seed_gives_the_same_bit
     assert any(not torch.equal(a, b) for a, b in zip(found.parameters(), fit("none").parameters(), strict=True))
 
 
+def test_the_smallest_share_of_the_pool_still_has_statistics() -> None:
+    """Eight labelled images ask for less than one of the pool, and batch normalisation needs two."""
+    fit({"kind": "fixmatch", "threshold": 0.0, "ratio": 0.05})
+
+
 def test_weak_views_leave_statistics_and_draws_as_they_were() -> None:
     torch.manual_seed(0)
     network = Classifier(BUDGET.network, DATA.shape, 3).train()
@@ -130,12 +135,31 @@ ANSWERS = torch.tensor([[0.7, 0.2, 0.1], [0.45, 0.5, 0.05], [0.9, 0.05, 0.05], [
 
 
 def test_pseudo_labels_join_in_the_share_that_was_asked_for() -> None:
-    found = add_pseudo_labelled(DATA, POOL[:5], ANSWERS, PseudoLabels(threshold=0.5, ratio=2.0))
+    found = add_pseudo_labelled(DATA, POOL[:5], ANSWERS, PseudoLabels(threshold=0.5, ratio=0.125))
     assert found.labels[12:].tolist() == [0, 0, 2, 0] and torch.equal(found.images[12:], POOL[[0, 2, 3, 4]])
-    assert found.weights.tolist() == [1.0] * 12 + [6.0] * 4  # 2 · 12 in all
-    balanced = add_pseudo_labelled(DATA, POOL[:5], ANSWERS, PseudoLabels(threshold=0.5, balanced=True))
-    assert balanced.weights[12:] == pytest.approx([2.0, 2.0, 6.0, 2.0])  # 6 for each class that was named
+    assert found.weights.tolist() == [1.0] * 12 + [0.375] * 4  # 12 / 8 in all
+    balanced = add_pseudo_labelled(DATA, POOL[:5], ANSWERS, PseudoLabels(threshold=0.5, ratio=0.125, balanced=True))
+    assert balanced.weights[12:] == pytest.approx([0.25, 0.25, 0.75, 0.25])  # 0.75 for each class that was named
     assert add_pseudo_labelled(DATA, POOL[:5], ANSWERS, PseudoLabels(threshold=0.9)) is DATA
+
+
+@pytest.mark.parametrize("balanced", [False, True])
+def test_no_image_of_the_pool_weighs_more_than_a_labelled_one(balanced: bool) -> None:
+    found = add_pseudo_labelled(DATA, POOL[:5], ANSWERS, PseudoLabels(threshold=0.5, ratio=2.0, balanced=balanced))
+    assert found.weights.tolist() == [1.0] * 16
+    assert found.counts.tolist() == [4 + 3, 4, 4 + 1], "the size of a class is that of its images"
+
+
+def test_an_image_that_is_labelled_gets_no_pseudo_label_and_fixmatch_takes_the_whole_pool() -> None:
+    known = np.arange(30) < 12
+    examples = Examples(DATA.images.numpy(), DATA.labels.numpy(), DATA.weights, pool=POOL.numpy(), known=known)
+    fix, pseudo = (Arm.model_validate({"unlabelled": kind}) for kind in ("fixmatch", "pseudo_labels"))
+    assert np.array_equal(examples.find_pool(fix), POOL.numpy())
+    assert np.array_equal(examples.find_pool(pseudo), POOL.numpy()[12:])
+    other = replace(examples, known=~known)
+    assert hash_examples(examples, pseudo) != hash_examples(other, pseudo)
+    assert hash_examples(examples, fix) == hash_examples(other, fix)
+    assert hash_examples(examples, Arm()) == hash_examples(replace(examples, pool=None, known=None), Arm())
 
 
 def test_soft_pseudo_labels_are_taught_as_they_are_and_labels_as_before() -> None:
@@ -209,3 +233,4 @@ def test_the_cost_counts_answers_and_earlier_networks() -> None:
     assert measure_cost(Arm.model_validate({"unlabelled": {"kind": "fixmatch", "ratio": 3.0}}), 5) == (3 + 3 + 9) / 3
     assert measure_cost(Arm.model_validate({"unlabelled": {"kind": "pseudo_labels", "rounds": 2}}), 5) == 3
     assert measure_cost(Arm(), 5) == 1
+    assert measure_cost(Arm(trainer="probe"), 5) == 0  # it takes no step

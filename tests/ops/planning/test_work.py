@@ -11,6 +11,7 @@ from ops.classifiers.products import count_products
 from ops.generators.instance.guessing import count_products as count_encoder
 from ops.planning.plan import plan_expansion
 from ops.planning.work import count_work, expect_policy, find_longest
+from ops.recipe.arms import Arm
 from ops.recipe.ingredients.unlabelled import FixMatch
 from ops.recipe.instance import InstanceSettings
 from ops.recipe.loading import load_recipe
@@ -41,6 +42,31 @@ def test_arms_that_only_balance_classes_are_one_where_these_are_equal(images: li
     tried, judged = count_work(Recipe.model_validate(keys), plan, (28, 28, 1), 3, None).baselines
     assert len(tried) == len(trained) + ("adjusted" in trained)
     assert len(judged) == 5 * len(trained)
+
+
+def test_arms_that_balance_what_pseudo_labels_add_are_none_of_these() -> None:
+    keys = load_recipe(DEMO).model_dump(mode="json")
+    keys |= {"prior": {"kind": "flow", "pool": "others"}, "generator": {"kind": "prior"}, "sampler": {"strength": 0.4}}
+    pseudo = {"unlabelled": "pseudo_labels"}
+    keys["baselines"] = {"real": {}, "pseudo": pseudo, "balanced": {**pseudo, "sampler": "class_balanced"}}
+    plan = plan_expansion(np.array([40] * 3), ("a", "b", "c"), PlanSettings())
+    settings = len(Recipe.model_validate(keys).classifier.grid.list_settings(Arm(), is_expanded=False))
+    assert len(count_work(Recipe.model_validate(keys), plan, (28, 28, 1), 3, None).baselines[0]) == 3 * settings
+
+
+def test_beside_a_probe_rates_are_tried_at_a_seed_that_is_not_judged() -> None:
+    keys = load_recipe(DEMO).model_dump(mode="json")
+    keys |= {"prior": {"kind": "instance", "pool": "others"}, "generator": {"kind": "prior"}}
+    keys["sampler"] = {"strength": 0.4}
+    keys["classifier"]["grid"] = {"learning_rate": [0.01, 0.02], "weight_decay": [0.1]}
+    plan = plan_expansion(np.array([40] * 3), ("a", "b", "c"), PlanSettings())
+    judged = {}
+    for arms in ({"real": {}}, {"real": {}, "probe": {"trainer": "probe"}}):
+        keys["baselines"] = arms
+        recipe = Recipe.model_validate(keys)
+        judged[len(arms)] = len(count_work(recipe, plan, (28, 28, 1), 3, None).baselines[1])
+    seeds = recipe.classifier.seeds
+    assert judged == {1: seeds - 1, 2: 2 * seeds}
 
 
 def test_arms_that_see_a_pool_are_counted_by_their_networks_steps_and_images() -> None:

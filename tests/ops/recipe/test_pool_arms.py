@@ -118,3 +118,7 @@ def test_the_grid_may_try_their_numbers_and_a_probe_tries_no_rates() -> None:
         for name, keys in {"plain": {}, "fix": FIX, "probe": {"trainer": "probe"}}.items()
     }
     assert count == {"plain": 2, "fix": 4, "probe": 1}
+    rates = GridSettings.model_validate({"learning_rate": [0.01, 0.02], "weight_decay": [0.1]})
+    plain, probe = Arm(), Arm.model_validate({"trainer": "probe"})
+    assert rates.is_fair([plain, plain], is_expanded=False) and not rates.is_fair([plain, probe], is_expanded=False)
+    assert GridSettings().is_fair([plain, probe], is_expanded=False)

@@ -17,7 +17,9 @@ from jinja2 import UndefinedError
 from ops.datasets.identity import content_ids
 from ops.datasets.pixels import PixelDataset, build_rows, write_shards
 from ops.filters.results import Results
-from ops.report.card import find_origin, render_card
+from ops.report.card import render_card
+from ops.report.origin import find_origin
+from ops.stages.seen import Seen
 from tests.filtering import make_held_out, make_index, make_results, make_rule
 from tests.reports import make_reference, make_way
 
@@ -241,6 +243,14 @@ def test_what_the_card_says_is_part_of_a_publications_identity() -> None:
     assert find_origin(True) == find_origin(True, None) != find_origin(True, {})
     assert find_origin(True, {}) != find_origin(True, {"Bag": "why"}) != find_origin(False, {"Bag": "why"})
     assert set(find_origin(True, {"Bag": "why"})) == set(find_origin(True))
+
+
+def test_an_arm_that_saw_the_pool_is_not_listed_as_trained_on_real_images() -> None:
+    seen = Seen("flow", "others", 1200, "CC0-1.0")
+    header = "| arm | trained on | test balanced accuracy | 95 % interval |"
+    trained = {row[0]: row[1] for row in table(make_card(seen=seen, seeing=["plain"]), header)}
+    assert trained["plain (= real)"] == "real images, and what a pool without labels tells"
+    assert (trained["real"], trained["expanded"]) == ("real images", "real and generated images")
 
 
 def test_a_fine_tuned_generator_saw_the_real_images_and_both_licences_are_told() -> None:

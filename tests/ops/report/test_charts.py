@@ -58,6 +58,15 @@ def draw_steps(width: int, tie: bool = False) -> str:
     return draw_lengths(points, metric="accuracy", width=width)
 
 
+def test_an_arm_without_steps_is_a_level_line_beside_the_other() -> None:
+    points = [{"arm": "probe", "kind": "baseline", "steps": 0, "validation": 0.9}]
+    points += [{"arm": "grown", "kind": "expanded", "steps": steps, "validation": 0.8} for steps in (50, 100)]
+    svg = draw_lengths(points, metric="accuracy", width=WIDE)
+    described = ElementTree.fromstring(svg).findtext("desc")
+    assert described == "probe: 90.0 % without steps; grown: 80.0 % after 50 steps, 80.0 % after 100 steps."
+    assert {"50", "100", "probe 90.0", "grown 80.0"} <= set(read_texts(svg))
+
+
 def draw_small(steps: int = 100) -> str:
     return draw_training("augmented", "baseline", LOSSES, steps, top=2.5)
 

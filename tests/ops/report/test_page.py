@@ -413,6 +413,8 @@ def test_a_prior_is_reported_with_what_it_saw_and_not_as_trained_on_the_labelled
     told = "a prior that saw 5,000 unlabelled images of a<b"
     page = render_page(make_facts() | {"generator": generator, "prior": told, "quality": [], "losses": []})
     assert "It is a prior that saw 5,000 unlabelled images of a&lt;b, and no label." in page
+    footer = " ".join(page.split("<footer>")[1].split())
+    assert footer.startswith("The filters and every setting saw") and "the generator learnt with a pool" in footer
     assert "trained on the real training images alone" not in page
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from ops.files.storage import write_json
-from ops.report.card import find_origin
+from ops.report.origin import find_origin
 from ops.stages.seen import Seen, read_seen
 
 SEEN = Seen("flow", "more-shoes", 5000, "CC0-1.0")
@@ -36,6 +37,23 @@ def test_the_card_names_pool_and_licence_and_escapes_them() -> None:
     assert set(origin) == set(find_origin(True))
 
 
+@pytest.mark.parametrize(
+    "seen",
+    [SEEN, replace(SEEN, labels=True), replace(SEEN, weights={"model": "m", "licence": "x"})],
+    ids=["prior", "labels", "weights"],
+)
+def test_the_card_names_the_arms_that_saw_the_pool_without_generating(seen: Seen) -> None:
+    without, beside = (
+        " ".join(find_origin(True, seen=seen, seeing=arms)["seen"].split()) for arms in ((), ("pseudo", "fix_1"))
+    )
+    alone = "The arms without generated images learnt from the labelled images alone."
+    assert alone in without and alone not in beside
+    assert (
+        "Of the arms without generated images pseudo and fix\\_1 learnt from the pool too, and the others from the"
+        " labelled images alone."
+    ) in beside
+
+
 def test_a_prior_that_learnt_elsewhere_is_told_as_such(tmp_path: Path) -> None:
     foreign = Seen("mae", "more-shoes", 5000, "CC0-1.0", {"model": "models/mae", "sha256": "0f", "licence": "<theirs>"})
     write_json(tmp_path / "prior.json", foreign.to_dict())
@@ -43,6 +61,7 @@ def test_a_prior_that_learnt_elsewhere_is_told_as_such(tmp_path: Path) -> None:
     told = "a prior that learnt elsewhere (models/mae) and saw 5,000 unlabelled images of more-shoes"
     assert foreign.told == told
     assert foreign.disclose(0).endswith("together. What its weights learnt from is not known here.")
+    assert foreign.disclose(0, ["fix"]).endswith("none of these. What its weights learnt from is not known here.")
     origin = find_origin(True, {}, foreign)
     assert "trained elsewhere" in origin["trained"] and "5,000 images of more-shoes" in origin["trained"]
     assert "&lt;theirs&gt;" in origin["licence"] and "CC0" not in origin["licence"]

@@ -45,6 +45,17 @@ def test_an_arms_points_are_means_over_seeds_with_gains_of_paired_answers() -> N
     assert balanced[0].validation == pytest.approx((3 / 6 + 1 / 2) / 2)
 
 
+def test_an_arm_that_takes_no_steps_has_one_point_and_no_compute_to_be_equal_to() -> None:
+    probe = [CurvePoint("probe", "baseline", 0, 0.9, {"0": 0.9}, None, None)]
+    assert list_lengths(0) == []
+    found = describe_curve(
+        [*probe, *CHALLENGER], "accuracy", {"probe": 0.0, "grown": 1.0}, baseline="probe", challenger="grown"
+    )
+    assert found.equal_compute is None
+    assert found.sentence.startswith("From 200 to 400 steps grown gained 2.1 points") and "probe" not in found.sentence
+    assert write_sentence(probe) == "No arm that is compared takes steps."
+
+
 def test_one_sentence_says_whether_training_still_gained() -> None:
     assert write_sentence([*BASELINE, *CHALLENGER]) == (
         "From 200 to 400 steps mixup gained 0.9 points (standard error 0.4) and grown gained 2.1 points"
