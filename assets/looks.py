@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 
 from ops.files.outputs import CONTACT_SHEET, REJECTED_SHEET, SAMPLES
 from ops.recipe.counterparts import list_teachers
+from ops.recipe.denoisers import AnyFlowSettings
 from ops.recipe.filtering import FilterSettings
-from ops.recipe.generator import AnyFlowSettings
 from ops.recipe.prior import PoolSettings
 from ops.recipe.schema import Recipe
 

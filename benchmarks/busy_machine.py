@@ -40,7 +40,7 @@ from ops.machine.parallel import available_cores, map_processes, shared, start_t
 from ops.machine.precision import resolve_precision
 from ops.recipe.arms import Arm
 from ops.recipe.classifiers import ScorerSettings
-from ops.recipe.generator import FlowSettings
+from ops.recipe.denoisers import FlowSettings
 from ops.training.checkpoint import Checkpoints
 from ops.training.microbatches import InParts
 

@@ -36,7 +36,7 @@ from ops.generators.kinds.flow import Flow
 from ops.generators.onnx.export import export_net, unroll_sampler
 from ops.generators.onnx.simplify import simplify
 from ops.generators.onnx.variants import quantise_sampler
-from ops.recipe.generator import SamplerSettings
+from ops.recipe.sampler import SamplerSettings
 
 IMAGES, PIPELINE_IMAGES = TORCH_BATCH, 16
 PRODUCT = 512

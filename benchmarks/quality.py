@@ -41,9 +41,10 @@ from ops.judging.judge import Judge
 from ops.judging.scorer import load_scorer, save_scorer, train_folds
 from ops.likeness.copies import fit_references, measure_copies
 from ops.recipe.classifiers import ScorerSettings
-from ops.recipe.generator import DenoiserSettings, DistillationSettings, FlowSettings, SamplerSettings
+from ops.recipe.denoisers import DenoiserSettings, DistillationSettings, FlowSettings
 from ops.recipe.kinds import KINDS as SECTIONS
 from ops.recipe.latent import LatentSettings
+from ops.recipe.sampler import SamplerSettings
 
 MINUTES = 4.0  # of one core for each row
 IMAGES = 5_000  # generated for each row

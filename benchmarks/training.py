@@ -28,7 +28,7 @@ from ops.generators.denoising.steps import DenoisingSteps
 from ops.generators.kinds.flow import Flow
 from ops.machine.parallel import available_cores, start_threads, use_threads
 from ops.machine.precision import resolve_precision
-from ops.recipe.generator import FlowSettings
+from ops.recipe.denoisers import FlowSettings
 from ops.training.checkpoint import Checkpoints
 from ops.training.microbatches import InParts
 

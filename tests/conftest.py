@@ -17,6 +17,7 @@ from tests.sharing import make_once
 from tests.workspaces import growset, make_workspace, one_core
 
 os.environ["OMP_NUM_THREADS"] = "1"
+os.environ["DVC_NO_ANALYTICS"] = "1"  # of repositories that tests make with `dvc init`
 limit_libraries()  # before the tests load them
 
 

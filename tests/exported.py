@@ -75,7 +75,7 @@ def make_unrolled(generator_folder: Path, tmp_path_factory: pytest.TempPathFacto
 
     from ops.generators.kinds.flow import Flow
     from ops.generators.onnx.export import unroll_sampler
-    from ops.recipe.generator import SamplerSettings
+    from ops.recipe.sampler import SamplerSettings
 
     def make(solver: str, steps: int) -> Path:
         path = tmp_path_factory.mktemp("unrolled") / sampler_name(steps)
@@ -117,7 +117,7 @@ def write_sampler(
 
     from ops.generators.onnx.export import unroll_sampler
     from ops.generators.onnx.simplify import simplify
-    from ops.recipe.generator import SamplerSettings
+    from ops.recipe.sampler import SamplerSettings
 
     settings = SamplerSettings(solver=solver, steps=steps, guidance=guidance, strength=strength)
     names: tuple[str, ...] = tuple(CONFIG["class_names"])  # type: ignore[arg-type]

@@ -27,7 +27,8 @@ from ops.generators.onnx.engine import OnnxFile
 from ops.generators.protocol import Cost, Fitting
 from ops.generators.torch_drawer import TorchFile
 from ops.recipe import kinds as generator_settings
-from ops.recipe.generator import KindSettings, SamplerSettings
+from ops.recipe.generator import KindSettings
+from ops.recipe.sampler import SamplerSettings
 from ops.recipe.schema import Recipe
 
 STRENGTH, BRIGHTER = 24.0, 2.0  # grey levels for a noise of 1, and for each label

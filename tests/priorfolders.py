@@ -20,7 +20,7 @@ from ops.generators.stored_network import save_network
 from ops.judging.scorer import FoldResult, save_scorer
 from ops.machine.parallel import start_threads
 from ops.recipe.classifiers import ScorerSettings
-from ops.recipe.generator import FlowSettings
+from ops.recipe.denoisers import FlowSettings
 from ops.recipe.instance import EncoderSettings, InstanceSettings
 from ops.recipe.latent import LatentSettings
 from tests.perturb import draw_seeds

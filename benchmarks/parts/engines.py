@@ -25,7 +25,7 @@ from ops.generators.denoising.sampling import draw
 from ops.generators.kinds.flow import Flow
 from ops.generators.levels import to_pixels
 from ops.generators.onnx.engine import Sampler
-from ops.recipe.generator import SamplerSettings
+from ops.recipe.sampler import SamplerSettings
 
 Engine = Callable[[np.ndarray, np.ndarray], np.ndarray]
 """Noise float32 [n, C, H, W] and labels int64 [n] to images uint8 [n, H, W, C]."""

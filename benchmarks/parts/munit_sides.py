@@ -28,8 +28,8 @@ from ops.generators.onnx.coded import CodedDrawer
 from ops.generators.onnx.engine import Sampler
 from ops.machine.parallel import start_threads
 from ops.machine.precision import compute_in, resolve_precision
-from ops.recipe.generator import SamplerSettings
 from ops.recipe.munit import MunitSettings
+from ops.recipe.sampler import SamplerSettings
 from ops.training.checkpoint import Checkpoints
 
 CLASSES = 10

@@ -8,7 +8,7 @@ from pathlib import Path
 from ops.generators.denoiser_kind import DenoiserGenerator
 from ops.generators.denoising.network import build_network
 from ops.generators.kinds.flow import Flow
-from ops.recipe.generator import SamplerSettings
+from ops.recipe.sampler import SamplerSettings
 
 SHAPE = (1, 28, 28)
 CLASSES = tuple(str(label) for label in range(10))

@@ -26,7 +26,7 @@ from ops.generators.feeds import IMAGE
 from ops.generators.folder import CONFIG, PSEUDO, read_config
 from ops.generators.protocol import Fitting
 from ops.generators.registry import KINDS
-from ops.recipe.generator import SamplerSettings
+from ops.recipe.sampler import SamplerSettings
 from ops.stages.materialization import StageRun
 from ops.stages.several import derive_seed
 

@@ -30,7 +30,7 @@ from ops.generators.protocol import Generator
 from ops.generators.registry import KINDS
 from ops.generators.repeats import measure_repeats
 from ops.judging.expansion import find_judge
-from ops.recipe.generator import SamplerSettings
+from ops.recipe.sampler import SamplerSettings
 from ops.stages.materialization import StageRun
 from ops.stages.several import count_generators, derive_seed, read_part
 

@@ -24,9 +24,10 @@ from ops.generators.feeds import IMAGE, NOISE, make_feeds, spread_draws
 from ops.generators.protocol import Fitting, Sample
 from ops.generators.registry import KINDS
 from ops.pictures.sheets import write_sheet
-from ops.recipe.generator import KindSettings, SamplerSettings
+from ops.recipe.generator import KindSettings
 from ops.recipe.mae import MaeSettings
 from ops.recipe.prior import PoolSettings
+from ops.recipe.sampler import SamplerSettings
 from ops.sources.pool import read_pool
 from ops.stages.materialization import StageRun
 from ops.training.state import Observation

@@ -14,7 +14,8 @@ from ops.generators.folder import find_fastest
 from ops.generators.kinds.denoiser import Denoiser
 from ops.generators.kinds.flow import Flow
 from ops.generators.protocol import Cost, Fitting, Generator
-from ops.recipe.generator import AnyFlowSettings, DenoiserSettings, SamplerSettings
+from ops.recipe.denoisers import AnyFlowSettings, DenoiserSettings
+from ops.recipe.sampler import SamplerSettings
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from ops.generators.folder import CONFIG, DRAWN_WITH, FLAGS, SETTINGS
 from ops.generators.protocol import Cost, Fitting, Generator
 from ops.recipe.diffusion import PipelineSettings, StableDiffusionSettings
-from ops.recipe.generator import DRAWS_WITH, SamplerSettings
+from ops.recipe.sampler import DRAWS_WITH, SamplerSettings
 
 if TYPE_CHECKING:
     from ops.generators.drawers import DrawerSpec

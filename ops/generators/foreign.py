@@ -18,7 +18,8 @@ from ops.files.hashing import hash_file
 from ops.files.storage import parse_json, replace_file, write_json
 from ops.generators.folder import CONFIG, SAMPLER, find_fastest, read_config
 from ops.generators.protocol import Cost, Fitting, Generator
-from ops.recipe.generator import OnnxSettings, SamplerSettings
+from ops.recipe.generator import OnnxSettings
+from ops.recipe.sampler import SamplerSettings
 
 if TYPE_CHECKING:
     import onnx

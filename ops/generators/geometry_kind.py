@@ -14,8 +14,8 @@ from ops.errors import DamagedData, UserError
 from ops.generators.feeds import IMAGE, NOISE
 from ops.generators.folder import CONFIG, find_sampler, read_config
 from ops.generators.protocol import Cost, Fitting, Generator
-from ops.recipe.generator import SamplerSettings
 from ops.recipe.geometry import GeometrySettings
+from ops.recipe.sampler import SamplerSettings
 
 if TYPE_CHECKING:
     from torch import Tensor

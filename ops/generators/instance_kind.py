@@ -14,8 +14,8 @@ from ops.generators.folder import find_fastest
 from ops.generators.instance.flow import InstanceFlow
 from ops.generators.instance.sizes import check_shape
 from ops.generators.protocol import Cost, Fitting, Generator
-from ops.recipe.generator import SamplerSettings
 from ops.recipe.instance import InstanceSettings
+from ops.recipe.sampler import SamplerSettings
 
 if TYPE_CHECKING:
     from torch import Tensor

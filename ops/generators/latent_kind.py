@@ -14,8 +14,9 @@ from ops.generators.denoiser_kind import FlowKind
 from ops.generators.kinds.flow import Flow
 from ops.generators.latent.sizes import check_shape
 from ops.generators.protocol import Cost, Fitting, Generator
-from ops.recipe.generator import DenoiserSettings, SamplerSettings
+from ops.recipe.denoisers import DenoiserSettings
 from ops.recipe.latent import LatentSettings
+from ops.recipe.sampler import SamplerSettings
 
 if TYPE_CHECKING:
     from torch import Tensor

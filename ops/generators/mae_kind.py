@@ -14,8 +14,8 @@ from ops.generators.folder import ORIGIN, find_fastest
 from ops.generators.mae.sizes import check_shape, describe_network
 from ops.generators.mae.weights import check_weights_folder, identify_weights
 from ops.generators.protocol import Cost, Fitting, Generator
-from ops.recipe.generator import SamplerSettings
 from ops.recipe.mae import MaeSettings
+from ops.recipe.sampler import SamplerSettings
 
 if TYPE_CHECKING:
     from torch import Tensor

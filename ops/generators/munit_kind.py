@@ -14,8 +14,8 @@ from ops.generators.feeds import IMAGE, NOISE
 from ops.generators.folder import find_sampler
 from ops.generators.munit.depths import check_shape
 from ops.generators.protocol import Cost, Fitting, Generator
-from ops.recipe.generator import SamplerSettings
 from ops.recipe.munit import MunitSettings
+from ops.recipe.sampler import SamplerSettings
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -18,8 +18,9 @@ from ops.files.storage import read_json, write_json
 from ops.generators.folder import CONFIG, WEIGHTS, read_config
 from ops.generators.imaginable import ImaginingKind, OpenedPrior
 from ops.generators.protocol import Cost, Fitting, Generator, Kind
-from ops.recipe.generator import KindSettings, SamplerSettings
+from ops.recipe.generator import KindSettings
 from ops.recipe.prior import PriorGeneratorSettings
+from ops.recipe.sampler import SamplerSettings
 
 if TYPE_CHECKING:
     from ops.generators.drawers import DrawerSpec

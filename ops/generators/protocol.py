@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from ops.generators.folder import LABELLED
 from ops.machine.progress import Progress, Sink, ignore
-from ops.recipe.generator import SamplerSettings
+from ops.recipe.sampler import SamplerSettings
 from ops.training.state import Observation
 
 if TYPE_CHECKING:

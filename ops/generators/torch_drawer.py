@@ -19,7 +19,7 @@ from ops.errors import EnvironmentFault
 from ops.generators.drawers import SamplerInfo, draw_in_parts
 from ops.generators.feeds import Feeds, count_rows
 from ops.generators.protocol import Generator
-from ops.recipe.generator import SamplerSettings
+from ops.recipe.sampler import SamplerSettings
 
 PART_IMAGES = 16  # images of one call of the generator
 

@@ -16,7 +16,7 @@ from ops.planning.imagining import JUDGED, SHARE_GROUPS, SLOWLY_SHOWN, count_jud
 from ops.planning.plan import ExpansionPlan
 from ops.planning.speeds import Speeds
 from ops.planning.work import Phases, Training, Work
-from ops.recipe.generator import DenoiserSettings
+from ops.recipe.denoisers import DenoiserSettings
 from ops.recipe.imagination import LEADING
 from ops.recipe.schema import Recipe
 from ops.recipe.stages import STAGES

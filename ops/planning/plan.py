@@ -12,7 +12,7 @@ import numpy as np
 
 from ops.files.outputs import PLAN
 from ops.files.storage import read_json
-from ops.recipe.schema import PlanSettings
+from ops.recipe.sections import PlanSettings
 
 SHARE = 3  # of a class's images one in so many is a seed image where these are the hard ones
 Seeds = Literal["all", "hard"]

@@ -23,8 +23,9 @@ from ops.pretrained.cost import count_products as count_products_of
 from ops.pretrained.folder import find_folder, read_folder
 from ops.pretrained.kinds import EXTRACTORS
 from ops.recipe.costs import measure_cost
-from ops.recipe.generator import DenoiserSettings, SamplerSettings
+from ops.recipe.denoisers import DenoiserSettings
 from ops.recipe.pool_arms import learns_from_pool
+from ops.recipe.sampler import SamplerSettings
 from ops.recipe.schema import Recipe
 from ops.recipe.scorers import KEY
 

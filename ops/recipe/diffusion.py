@@ -11,11 +11,12 @@ from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from ops.recipe.generator import KindSettings, SamplerSettings
+from ops.recipe.generator import KindSettings
 from ops.recipe.imagination import ImaginationSettings
 from ops.recipe.medical import MEDICAL
 from ops.recipe.pretrained import Content
 from ops.recipe.prompts import CLASS, TEMPLATES, check_templates
+from ops.recipe.sampler import SamplerSettings
 from ops.settings.section import Count, Positive, Section
 
 SOLVERS: Mapping[str, int] = {"dpmpp": 25, "ddim": 50}  # with their default steps; the first is the default

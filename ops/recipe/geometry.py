@@ -6,7 +6,8 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from ops.recipe.generator import KindSettings, SamplerSettings
+from ops.recipe.generator import KindSettings
+from ops.recipe.sampler import SamplerSettings
 from ops.settings.section import Positive
 
 LEAST = 6  # images of a class, so that each half has three, as an energy distance needs

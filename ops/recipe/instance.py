@@ -7,7 +7,8 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from ops.recipe.generator import DenoiserSettings, SamplerSettings
+from ops.recipe.denoisers import DenoiserSettings
+from ops.recipe.sampler import SamplerSettings
 from ops.settings.section import Count, Fraction, Positive, Section
 
 

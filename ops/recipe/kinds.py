@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from ops.recipe.denoisers import DdpmSettings, EdmSettings, FlowSettings
 from ops.recipe.diffusion import StableDiffusionSettings, UnclipSettings
-from ops.recipe.generator import DdpmSettings, EdmSettings, FlowSettings, KindSettings, OnnxSettings
+from ops.recipe.generator import KindSettings, OnnxSettings
 from ops.recipe.geometry import GeometrySettings
 from ops.recipe.instance import InstanceSettings
 from ops.recipe.latent import LatentSettings

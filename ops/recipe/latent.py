@@ -7,7 +7,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from ops.recipe.generator import AnyFlowSettings
+from ops.recipe.denoisers import AnyFlowSettings
 from ops.settings.section import Count, Positive, Section
 
 MOST_HALVINGS = 4

@@ -6,8 +6,9 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from ops.recipe.generator import SamplerSettings, TrainedSettings
+from ops.recipe.generator import TrainedSettings
 from ops.recipe.pretrained import PretrainedSettings
+from ops.recipe.sampler import SamplerSettings
 from ops.settings.section import Positive, Section
 
 Share = Annotated[float, Field(ge=0, lt=1)]

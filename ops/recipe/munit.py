@@ -6,7 +6,8 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from ops.recipe.generator import SamplerSettings, TrainedSettings
+from ops.recipe.generator import TrainedSettings
+from ops.recipe.sampler import SamplerSettings
 from ops.settings.section import Count, Fraction, Positive
 
 Weight = Annotated[float, Field(ge=0)]

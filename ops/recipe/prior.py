@@ -11,7 +11,9 @@ from typing import Any, Literal, Self
 
 from pydantic import Field, PrivateAttr, create_model, field_validator, model_validator
 
-from ops.recipe.generator import KindSettings, SamplerSettings, asks_for_policy
+from ops.recipe.denoisers import asks_for_policy
+from ops.recipe.generator import KindSettings
+from ops.recipe.sampler import SamplerSettings
 from ops.settings.section import Section
 
 NEEDED = "prior: {kind: flow, pool: NAME}"

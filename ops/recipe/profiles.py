@@ -8,9 +8,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from ops.recipe.generator import KindSettings, SamplerSettings
+from ops.recipe.generator import KindSettings
 from ops.recipe.imagination import ImaginationSettings
 from ops.recipe.medical import MEDICAL, MOST_HIDDEN, MOST_RADIUS, MOST_STRENGTH, STYLE_WORDS
+from ops.recipe.sampler import SamplerSettings
 from ops.settings.kinds import Kind
 
 MIRRORING = ("flip_crop", "moves")  # kinds of augmentation that always do

@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from ops.recipe.arms import ResNet18, SmallResNet
+from ops.recipe.denoisers import AnyFlowSettings, DenoiserSettings
 from ops.recipe.diffusion import PipelineSettings, StableDiffusionSettings
-from ops.recipe.generator import AnyFlowSettings, DenoiserSettings, OnnxSettings
+from ops.recipe.generator import OnnxSettings
 from ops.recipe.geometry import LEAST, GeometrySettings
 from ops.recipe.imagination import ASKS
 from ops.recipe.ingredients.variants import GitVariants

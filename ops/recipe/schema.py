@@ -18,19 +18,21 @@ from ops.recipe.automation import AutomationSettings
 from ops.recipe.classifiers import ClassifierSettings, ScorerSettings
 from ops.recipe.counterparts import check_guidance
 from ops.recipe.data import DataSettings
-from ops.recipe.design import LEAST_FOLDS, LEAST_SEEDS, Metric, refuse_generators
+from ops.recipe.denoisers import asks_for_policy
+from ops.recipe.design import LEAST_SEEDS, refuse_generators
 from ops.recipe.filtering import FilterSettings
-from ops.recipe.generator import KindSettings, SamplerSettings, asks_for_policy
+from ops.recipe.generator import KindSettings
 from ops.recipe.grid import read_numbers, set_numbers
 from ops.recipe.ingredients.pairings import check_pairing
 from ops.recipe.kinds import DEFAULT_KIND, KINDS, PRIORS
 from ops.recipe.pool_arms import check_pool_arms
-from ops.recipe.pretrained import ReferenceSettings
 from ops.recipe.profiles import check_profile
+from ops.recipe.sampler import SamplerSettings
 from ops.recipe.scorers import check_features
+from ops.recipe.sections import MixSettings, PlanSettings, PublishSettings, ReportSettings, VerdictSettings
 from ops.recipe.tuning import TuningSettings
 from ops.recipe.variants import check_batch, check_variants
-from ops.settings.section import Count, Positive, Section
+from ops.settings.section import Section
 
 if TYPE_CHECKING:
     GeneratorSettings = KindSettings
@@ -56,86 +58,7 @@ def find_kind(keys: Any) -> Any:
     return keys.get("kind", DEFAULT_KIND) if isinstance(keys, Mapping) else getattr(keys, "kind", None)
 
 
-class PlanSettings(Section):
-    """How many images to generate."""
-
-    ratio: Positive = Field(10.0, le=1000, description="expansion ratio: generated images added per real image")
-    overdraw: float = Field(
-        1.3, ge=1, le=100, description="images that the first round draws per image wanted, to allow for rejections"
-    )
-    rounds: Count = Field(5, description="most rounds of generation; each draws the images that classes still lack")
-    budget: float = Field(4.0, ge=1, le=1000, description="most images drawn per image wanted, over all rounds")
-    balance: Literal["keep", "equalise"] = Field(
-        "keep", description="keep: every class grows by the ratio; equalise: all classes end equally large"
-    )
-    seeds: Literal["all", "hard"] = Field(
-        "all",
-        description="of which training images variants are made; hard: of the third of each class that the stage"
-        " `scorer` learns worst, where its cross-fitted network gives the image's own class the least probability; a"
-        " class is planned as many images as with all; needs filter: {wrong_label: null, atypical: null}, which would"
-        " reject just these variants",
-    )
-
-    @model_validator(mode="after")
-    def _check_budget(self) -> PlanSettings:
-        if self.budget < self.overdraw:
-            raise ValueError(f"budget {self.budget:g} is below overdraw {self.overdraw:g}; raise it")
-        return self
-
-
-class MixSettings(Section):
-    """How real and generated images are weighted."""
-
-    real_weight: Positive = Field(10.0, description="N: weight of one real image relative to one generated")
-
-
 ArmName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_+.-]*$")]
-
-
-class VerdictSettings(Section):
-    """What is compared, and how it is decided."""
-
-    metric: Metric | None = Field(
-        None,
-        description="the figure that picks settings and arms and that decides; null: balanced_accuracy where the"
-        " largest training class has more than three times the images of the smallest, else accuracy",
-    )
-    confidence: float = Field(0.95, gt=0.5, lt=1, description="confidence of the two-sided intervals")
-    reference: ReferenceSettings | None = Field(
-        None,
-        description="a vision network whose features, with logistic regression, are a second reference model; the"
-        " better one by cross-fitting is what arms must reach; null: gradient histograms alone",
-    )
-    looks: Literal[1, 2] = Field(
-        1, description="2: if the first seeds leave it undecided, as many more are trained and all are judged again"
-    )
-    curve_seeds: int = Field(
-        0,
-        ge=0,
-        le=20,
-        description="seeds of a learning curve of the two compared arms, trained for a quarter and half of their steps"
-        " too and scored on validation; 0: no curve",
-    )
-    rehearsal: bool = Field(
-        False, description="the sentence begins by saying that this is a rehearsal; `growset run --quick` sets it"
-    )
-    folds: Annotated[int, Field(ge=LEAST_FOLDS, le=10)] | None = Field(
-        None,
-        description="for small test sets: divide all images into so many folds, repeat the whole chain with each fold"
-        " as the test split, and judge by all of them; null: by the one test split",
-    )
-
-
-class ReportSettings(Section):
-    """What the report shows."""
-
-    examples_per_class: int = Field(8, ge=1, le=50, description="pictures per class and row")
-
-
-class PublishSettings(Section):
-    """What happens after the dataset has been built and pushed."""
-
-    commit: bool = Field(False, description="make one git commit and a tag <expansion>/vN")
 
 
 class Recipe(Section):

@@ -12,7 +12,8 @@ from typing import Any
 
 from ops.recipe.arms import AUGMENTATIONS, Arm, Policy, Standardise
 from ops.recipe.classifiers import ScorerSettings
-from ops.recipe.generator import UNTOLD, KindSettings, asks_for_policy
+from ops.recipe.denoisers import UNTOLD, asks_for_policy
+from ops.recipe.generator import KindSettings
 from ops.recipe.schema import Recipe
 from ops.settings.kinds import Kind, OneOf
 

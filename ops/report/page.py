@@ -28,7 +28,7 @@ from ops.files.storage import read_json
 from ops.history.comparison import Comparison, format_value
 from ops.inspection.page import FOLDER as SECTIONS
 from ops.pictures.strips import draw_strip, read_places
-from ops.recipe.schema import ReportSettings
+from ops.recipe.sections import ReportSettings
 from ops.recipe.stages import STAGES
 from ops.report.charts import NARROW, WIDE, draw_arms, draw_classes, draw_curve, draw_lengths, draw_training
 from ops.report.filtering import collect_filters

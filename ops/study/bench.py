@@ -35,6 +35,7 @@ from ops.study.results import Block, Cell, find_missing
 from ops.workspaces.workspace import Workspace
 
 FIRST, MIXED = "real_images", "mixed_dataset"
+NAMED_FIRST = (FIRST, "expansion_plan")  # in fingerprints, so that results outlive another order of the chain
 QUICK_IMAGES = 50  # of each class that a quick run evaluates on, at most
 VERSION = 1  # raise it where the study itself, its measures included, gives another value for the same settings
 
@@ -204,7 +205,9 @@ class _Given:
     def mixed(self) -> list[Any]:
         # With tuning.policy false, the stage training_policy chooses nothing.
         idle = ("training_policy", *([PRIOR] if self.recipe.prior is None else []))
-        found = [self._describe(each) for each in (*upstream(MIXED), MIXED) if each not in idle]
+        stages = [each for each in (*upstream(MIXED), MIXED) if each not in idle]
+        stages.sort(key=lambda stage: stage not in NAMED_FIRST)
+        found = [self._describe(each) for each in stages]
         return found if self.recipe.prior is None else [*found, ["pool", self.bench.find_pool_content(self.recipe)]]
 
     def _describe(self, stage: str) -> list[Any]:

@@ -36,9 +36,9 @@ from ops.machine.parallel import start_threads
 from ops.machine.progress import Sink
 from ops.pictures.sheets import write_sheet
 from ops.planning.imagining import SLOWLY_SHOWN
-from ops.recipe.generator import DRAWS_WITH, SamplerSettings
 from ops.recipe.imagination import ASKS, LEADING, ImaginationSettings
 from ops.recipe.kinds import KINDS
+from ops.recipe.sampler import DRAWS_WITH, SamplerSettings
 
 JUDGED = 1_000  # training images that another scorer than the stage's is asked about, at most
 TRIED = 0.8  # the strength of the self-test where it is still to be chosen

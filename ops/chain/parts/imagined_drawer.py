@@ -37,8 +37,8 @@ from ops.imagination.imagining import Imagination
 from ops.imagination.protocols import CheckedPrior, Prior, PromptedPrior, Scorer, Statistics
 from ops.imagination.scorers import CrossFittedScorer, OnHost
 from ops.judging.scorer import load_scorer
-from ops.recipe.generator import SamplerSettings
 from ops.recipe.kinds import KINDS as SECTIONS
+from ops.recipe.sampler import SamplerSettings
 
 INPUTS = (IMAGE, LABEL, PARENT, NUMBER, SEED)
 _ANEW = (

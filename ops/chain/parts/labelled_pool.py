@@ -29,7 +29,7 @@ from ops.labelling.choice import Choice, choose_probe, describe_trial, measure
 from ops.labelling.probes import answer
 from ops.labelling.pseudo_labels import PseudoLabels, take_evenly
 from ops.machine.parallel import start_threads
-from ops.recipe.generator import DenoiserSettings
+from ops.recipe.denoisers import DenoiserSettings
 from ops.sources.pool import PoolImages, read_pool
 from ops.stages.materialization import StageRun
 from ops.stages.seen import read_seen

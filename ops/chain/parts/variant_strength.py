@@ -20,8 +20,8 @@ from ops.generators.registry import KINDS
 from ops.generators.torch_drawer import TorchFile
 from ops.judging.scorer import load_scorer
 from ops.machine.progress import Sink
-from ops.recipe.generator import SamplerSettings
 from ops.recipe.profiles import limit_strength
+from ops.recipe.sampler import SamplerSettings
 
 STRENGTHS = (1.0, 0.8, 0.6, 0.4, 0.2)  # without the first for a prior, which would forget the image and its class
 

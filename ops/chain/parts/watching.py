@@ -35,7 +35,7 @@ from ops.judging.usability import Scale, find_mean
 from ops.judging.variants import Gate, judge_variants, measure_variants
 from ops.machine.progress import Sink
 from ops.pictures.sheets import write_sheet
-from ops.recipe.generator import SamplerSettings
+from ops.recipe.sampler import SamplerSettings
 from ops.training.state import Observation
 
 SHEET_COLUMNS = 12

@@ -20,7 +20,8 @@ from ops.generators.protocol import Cost, Fitting
 from ops.generators.timing import time_steps
 from ops.machine.parallel import count_threads, start_threads
 from ops.machine.precision import resolve_precision
-from ops.recipe.generator import DenoiserSettings, SamplerSettings
+from ops.recipe.denoisers import DenoiserSettings
+from ops.recipe.sampler import SamplerSettings
 from ops.training.checkpoint import Checkpoints
 from ops.training.microbatches import in_parts
 

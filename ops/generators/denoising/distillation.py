@@ -25,7 +25,8 @@ from ops.generators.denoising.network import ConditionalUNet
 from ops.generators.denoising.session import Session
 from ops.generators.kinds.flow import Flow
 from ops.machine.precision import compute_in
-from ops.recipe.generator import DistillationSettings, SamplerSettings
+from ops.recipe.denoisers import DistillationSettings
+from ops.recipe.sampler import SamplerSettings
 from ops.training.checkpoint import Checkpoints, save_weights
 from ops.training.dropout import drop_by
 

@@ -23,7 +23,8 @@ from ops.generators.protocol import Fitting
 from ops.generators.stored_network import save_network
 from ops.machine.parallel import start_threads
 from ops.machine.precision import resolve_precision
-from ops.recipe.generator import DenoiserSettings, SamplerSettings
+from ops.recipe.denoisers import DenoiserSettings
+from ops.recipe.sampler import SamplerSettings
 from ops.training.checkpoint import Checkpoints
 from ops.training.state import LOSS_WINDOW, Observation
 

@@ -11,7 +11,8 @@ from collections.abc import Callable
 
 from ops.generators.kinds.denoiser import Denoiser
 from ops.generators.protocol import Cost
-from ops.recipe.generator import DenoiserSettings, SamplerSettings
+from ops.recipe.denoisers import DenoiserSettings
+from ops.recipe.sampler import SamplerSettings
 
 # A step computes the products forwards and twice backwards; norms, optimizer and the pairing of noise come on top, and
 # bf16, where there is, is faster than the rate says.

@@ -13,7 +13,7 @@ from typing import cast
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from ops.recipe.generator import DenoiserSettings, DistillationSettings
+from ops.recipe.denoisers import DenoiserSettings, DistillationSettings
 from ops.recipe.instance import EncoderSettings
 from ops.recipe.latent import AutoencoderSettings
 from ops.recipe.mae import MaeSettings

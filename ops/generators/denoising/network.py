@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from ops.generators.denoising.augmentation import count_conditions
 from ops.generators.folder import is_labelled
-from ops.recipe.generator import DenoiserSettings
+from ops.recipe.denoisers import DenoiserSettings
 from ops.training.dropout import replace_dropout
 
 TIME_SCALE = 1000.0  # UNet2DModel's sinusoidal embedding expects timesteps of this magnitude

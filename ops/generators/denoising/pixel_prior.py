@@ -19,7 +19,7 @@ from ops.generators.denoising.network import ConditionalUNet
 from ops.generators.denoising.sampling import make_evaluate
 from ops.generators.imaginable import Asked, draw_asked, to_levels
 from ops.generators.kinds.flow import Flow
-from ops.recipe.generator import SamplerSettings
+from ops.recipe.sampler import SamplerSettings
 
 TINY = 1e-6  # the least deviation to divide by
 SPREAD = 1 / math.sqrt(3)  # standard deviation of levels that are uniform in -1..1

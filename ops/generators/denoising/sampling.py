@@ -13,7 +13,7 @@ from ops.generators.denoising.space import PIXELS, Space
 from ops.generators.kinds.denoiser import Denoiser, Evaluate, guide
 from ops.generators.levels import to_float, to_pixels
 from ops.machine.precision import compute_in
-from ops.recipe.generator import SamplerSettings
+from ops.recipe.sampler import SamplerSettings
 
 PART_IMAGES = 50  # images that a thread draws at a time during training
 

@@ -13,7 +13,7 @@ from ops.generators.denoising.learning import LearningSettings, learn
 from ops.generators.denoising.network import ConditionalUNet
 from ops.generators.protocol import Fitting
 from ops.machine.progress import Progress
-from ops.recipe.generator import SamplerSettings
+from ops.recipe.sampler import SamplerSettings
 from ops.training.checkpoint import Checkpoints
 from ops.training.microbatches import in_parts
 from ops.training.state import Observation, TrainingState

@@ -23,7 +23,7 @@ from ops.machine.precision import compute_in
 from ops.training.dropout import drop_by
 
 if TYPE_CHECKING:
-    from ops.recipe.generator import DenoiserSettings
+    from ops.recipe.denoisers import DenoiserSettings
 
 Loss = Callable[..., Tensor]
 PairNoise = Callable[[Tensor, Tensor, Tensor], Tensor]

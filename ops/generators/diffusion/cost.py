@@ -11,7 +11,7 @@ from collections.abc import Callable
 from ops.generators.diffusion.folder import PipelineFolder
 from ops.generators.protocol import Cost
 from ops.recipe.diffusion import PipelineSettings, StableDiffusionSettings
-from ops.recipe.generator import SamplerSettings
+from ops.recipe.sampler import SamplerSettings
 
 TOKENS = 77  # of a text
 SIDE, PROBES = 384, 30  # of the matrices whose product is timed

@@ -21,7 +21,7 @@ from ops.generators.drawers import SamplerInfo, draw_in_parts
 from ops.generators.feeds import Feeds, count_rows
 from ops.generators.folder import DRAWN_WITH
 from ops.recipe.diffusion import StableDiffusionSettings
-from ops.recipe.generator import SamplerSettings
+from ops.recipe.sampler import SamplerSettings
 
 PART_IMAGES = {"cpu": 1, "cuda": 8}  # of one call of the pipeline
 

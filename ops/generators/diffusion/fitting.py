@@ -22,7 +22,7 @@ from ops.generators.diffusion.sizes import enlarge, find_side
 from ops.generators.folder import CONFIG
 from ops.generators.protocol import Fitting
 from ops.recipe.diffusion import LoraSettings, PipelineSettings, PreservationSettings, StableDiffusionSettings
-from ops.recipe.generator import SamplerSettings
+from ops.recipe.sampler import SamplerSettings
 from ops.training.checkpoint import Checkpoints
 from ops.training.state import LOSS_WINDOW
 

@@ -32,7 +32,7 @@ from ops.generators.drawers import FLAGGED, PROMPT
 from ops.generators.feeds import IMAGE, LABEL, NOISE
 from ops.generators.folder import CONFIG, DRAWN_WITH, FLAGS, SETTINGS, SPOKEN, WEIGHTS, read_config
 from ops.recipe.diffusion import PipelineSettings, StableDiffusionSettings, UnclipSettings
-from ops.recipe.generator import SamplerSettings
+from ops.recipe.sampler import SamplerSettings
 
 SECTIONS: Mapping[str, type[PipelineSettings]] = {
     "stable-diffusion": StableDiffusionSettings,

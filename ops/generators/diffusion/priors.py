@@ -26,7 +26,7 @@ from ops.generators.diffusion.numbers import Draw, name_draws, stack_normals
 from ops.generators.diffusion.sizes import enlarge, reduce
 from ops.generators.imaginable import Asked, draw_asked
 from ops.recipe.diffusion import StableDiffusionSettings, UnclipSettings
-from ops.recipe.generator import SamplerSettings
+from ops.recipe.sampler import SamplerSettings
 
 SEED_IMAGE = Draw("seed image")  # of the noise on the embedding of an image that is not varied
 

@@ -16,8 +16,8 @@ from ops.generators.protocol import Cost
 from ops.generators.timing import time_call, time_steps
 from ops.machine.parallel import start_threads
 from ops.machine.precision import resolve_precision
-from ops.recipe.generator import SamplerSettings
 from ops.recipe.instance import InstanceSettings
+from ops.recipe.sampler import SamplerSettings
 from ops.training.checkpoint import Checkpoints
 
 TIMED_IMAGES = 8  # of a timed pass of the encoder

@@ -15,7 +15,7 @@ from ops.generators.instance.hiding import take_hiding, tell
 from ops.generators.instance.network import Encoder, FeatureUNet
 from ops.generators.levels import to_float, to_pixels
 from ops.machine.precision import compute_in
-from ops.recipe.generator import SamplerSettings
+from ops.recipe.sampler import SamplerSettings
 
 
 def draw_variants(

@@ -20,7 +20,7 @@ from ops.generators.onnx.export import write_sampler
 from ops.generators.onnx.graph import Symbol, append
 from ops.generators.onnx.modules import export_module
 from ops.generators.stored_network import save_network
-from ops.recipe.generator import SamplerSettings
+from ops.recipe.sampler import SamplerSettings
 
 
 class Encoding(nn.Module):

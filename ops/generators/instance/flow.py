@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from ops.generators.kinds.denoiser import Denoiser
 from ops.generators.kinds.flow import Flow
-from ops.recipe.generator import DenoiserSettings
+from ops.recipe.denoisers import DenoiserSettings
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -12,8 +12,8 @@ from ops.generators.denoising.guessing import count_products as count_flow
 from ops.generators.instance.flow import InstanceFlow
 from ops.generators.instance.sizes import Shape, list_places, list_widths
 from ops.generators.protocol import Cost
-from ops.recipe.generator import SamplerSettings
 from ops.recipe.instance import EncoderSettings, InstanceSettings
+from ops.recipe.sampler import SamplerSettings
 
 VIEWS = 2  # of each image of a step
 

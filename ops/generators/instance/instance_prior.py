@@ -18,7 +18,7 @@ from ops.generators.instance.flow import InstanceFlow
 from ops.generators.instance.hiding import hide, show, take_hiding
 from ops.generators.instance.network import InstanceNetworks
 from ops.generators.instance.sizes import Shape
-from ops.recipe.generator import SamplerSettings
+from ops.recipe.sampler import SamplerSettings
 
 
 @dataclass(frozen=True, eq=False)

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from statistics import NormalDist
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self, TypeVar
 
-from ops.recipe.generator import DenoiserSettings
+from ops.recipe.denoisers import DenoiserSettings
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -12,7 +12,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, ClassVar
 
 from ops.generators.kinds.denoiser import Denoiser, Evaluate, Predict, X
-from ops.recipe.generator import AnyFlowSettings, DenoiserSettings
+from ops.recipe.denoisers import AnyFlowSettings, DenoiserSettings
 
 if TYPE_CHECKING:
     from torch import Tensor

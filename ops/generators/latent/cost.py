@@ -17,8 +17,9 @@ from ops.generators.protocol import Cost
 from ops.generators.timing import time_call, time_steps
 from ops.machine.parallel import start_threads
 from ops.machine.precision import resolve_precision
-from ops.recipe.generator import DenoiserSettings, Moves, SamplerSettings
+from ops.recipe.denoisers import DenoiserSettings, Moves
 from ops.recipe.latent import LatentSettings
+from ops.recipe.sampler import SamplerSettings
 from ops.training.checkpoint import Checkpoints
 
 TIMED_IMAGES = 8  # of a timed pass of a half of the autoencoder

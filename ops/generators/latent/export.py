@@ -20,7 +20,7 @@ from ops.generators.latent.spaces import LatentGraphs
 from ops.generators.onnx.export import export_net, write_sampler
 from ops.generators.onnx.modules import export_module
 from ops.generators.stored_network import save_network
-from ops.recipe.generator import SamplerSettings
+from ops.recipe.sampler import SamplerSettings
 
 
 class Encoding(nn.Module):

@@ -14,8 +14,9 @@ from ops.generators.denoising.guessing import count_products as count_flow
 from ops.generators.kinds.flow import Flow
 from ops.generators.latent.sizes import Shape, find_halvings, find_latent_shape, list_widths
 from ops.generators.protocol import Cost
-from ops.recipe.generator import DenoiserSettings, SamplerSettings
+from ops.recipe.denoisers import DenoiserSettings
 from ops.recipe.latent import AutoencoderSettings, LatentSettings
+from ops.recipe.sampler import SamplerSettings
 
 
 @dataclass(frozen=True)

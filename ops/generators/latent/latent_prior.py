@@ -22,7 +22,7 @@ from ops.generators.latent.network import LatentFlow
 from ops.generators.latent.sizes import Shape
 from ops.generators.latent.spaces import LatentSpace
 from ops.generators.onnx.engine import load_session
-from ops.recipe.generator import SamplerSettings
+from ops.recipe.sampler import SamplerSettings
 
 
 @dataclass(frozen=True, eq=False)

@@ -17,7 +17,7 @@ from ops.generators.mae.network import Mae
 from ops.generators.onnx.metadata import describe_sampler
 from ops.generators.onnx.modules import export_module
 from ops.generators.stored_network import save_network
-from ops.recipe.generator import SamplerSettings
+from ops.recipe.sampler import SamplerSettings
 
 
 class Decoding(nn.Module):

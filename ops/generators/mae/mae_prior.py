@@ -21,7 +21,7 @@ from ops.generators.imaginable import Asked, draw_asked, to_levels
 from ops.generators.mae.drawing import vary
 from ops.generators.mae.network import Mae
 from ops.generators.onnx.engine import load_session
-from ops.recipe.generator import SamplerSettings
+from ops.recipe.sampler import SamplerSettings
 
 
 @dataclass(frozen=True, eq=False)

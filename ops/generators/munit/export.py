@@ -21,7 +21,7 @@ from ops.generators.onnx.graph import name_apart
 from ops.generators.onnx.metadata import describe_sampler
 from ops.generators.onnx.modules import export_module
 from ops.generators.stored_network import save_network
-from ops.recipe.generator import SamplerSettings
+from ops.recipe.sampler import SamplerSettings
 
 
 def export_munit(makers: Makers, config: dict[str, Any], sampler: SamplerSettings, folder: Path, scratch: Path) -> Path:

@@ -28,7 +28,7 @@ from ops.generators.denoising.augmentation import draw_moves, move
 from ops.generators.munit.layers import advance
 from ops.generators.munit.network import Makers, Munit
 from ops.machine.precision import compute_in
-from ops.recipe.generator import MOVES
+from ops.recipe.denoisers import MOVES
 from ops.recipe.munit import MunitSettings
 from ops.training.microbatches import cut_batch, in_parts
 

@@ -31,7 +31,7 @@ from ops.generators.onnx.metadata import describe_sampler
 from ops.generators.onnx.modules import export_module
 from ops.generators.onnx.simplify import simplify
 from ops.generators.stored_network import save_network
-from ops.recipe.generator import SamplerSettings
+from ops.recipe.sampler import SamplerSettings
 
 Tell = Callable[[Symbol, Symbol], Symbol]
 """What a network is told in the place of a label, of noise [n, C, H, W] and seed images [n, C, H, W] in -1..1."""

@@ -12,7 +12,7 @@ from ops.generators.feeds import SeedImages, cut_feeds, make_feeds, spread_draws
 from ops.generators.onnx.engine import Sampler
 from ops.generators.protocol import Generator
 from ops.machine.parallel import start_threads
-from ops.recipe.generator import SamplerSettings
+from ops.recipe.sampler import SamplerSettings
 
 MAX_SHARE_BEYOND_ONE = 0.001  # at least 99.9 % of the pixels must agree within one grey level
 MAX_DIFFERENCE = 3

@@ -14,9 +14,9 @@ from ops.errors import EnvironmentFault, UserError
 from ops.files.storage import write_json
 from ops.generators.folder import CONFIG
 from ops.generators.registry import KINDS
-from ops.recipe.generator import SamplerSettings
 from ops.recipe.imagination import ImaginationSettings
 from ops.recipe.kinds import PRIORS
+from ops.recipe.sampler import SamplerSettings
 from ops.stages.materialization import Runtime
 from ops.workspaces.workspace import Workspace
 from tests.priors import PRIOR, change_recipe, make_prior_workspace

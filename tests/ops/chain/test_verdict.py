@@ -76,6 +76,7 @@ class Bench:
             self._write("real_images", split, splits[split].images, splits[split].labels)
         drawn = splits["train"].images[train:], splits["train"].labels[train:]
         self._write("generated_images", "generated", *drawn)
+        write_json(self.data / "generated_images" / "rounds.json", {"rounds": []})
         columns = ["image_id", "shard", "row", "label"]
         parts = [
             ("real_images", "train", False, 0.1 if some_labels_wrong else 1.0),

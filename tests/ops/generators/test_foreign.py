@@ -20,7 +20,8 @@ from ops.generators.foreign import Onnx
 from ops.generators.onnx.engine import Sampler
 from ops.generators.onnx.parity import measure_parity
 from ops.generators.protocol import Fitting
-from ops.recipe.generator import OnnxSettings, SamplerSettings
+from ops.recipe.generator import OnnxSettings
+from ops.recipe.sampler import SamplerSettings
 
 SHAPE = (1, 2, 3)
 NAMES = ("ant", "bee", "cow")

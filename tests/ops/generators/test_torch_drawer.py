@@ -20,7 +20,7 @@ from ops.generators.onnx.engine import Sampler
 from ops.generators.registry import KINDS
 from ops.generators.torch_drawer import PART_IMAGES, TorchFile
 from ops.generators.units import list_parents
-from ops.recipe.generator import SamplerSettings
+from ops.recipe.sampler import SamplerSettings
 from tests.perturb import Perturb, PerturbGenerator, draw_seeds
 
 SHAPE = (3, 10, 13)

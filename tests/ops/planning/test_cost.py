@@ -35,9 +35,10 @@ from ops.planning.work import Training, Work, count_work, make_unit, settle_expe
 from ops.recipe.arms import NETWORKS, Arm, Mlp, Network, ResNet18, SmallResNet
 from ops.recipe.changes import change_recipe
 from ops.recipe.classifiers import ClassifierSettings
-from ops.recipe.generator import FlowSettings
+from ops.recipe.denoisers import FlowSettings
 from ops.recipe.loading import load_recipe
-from ops.recipe.schema import PlanSettings, Recipe
+from ops.recipe.schema import Recipe
+from ops.recipe.sections import PlanSettings
 from ops.tuning.factors import list_factors, list_networks
 from ops.tuning.search import count_steps
 from tests.workspaces import ROOT

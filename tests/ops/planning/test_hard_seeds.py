@@ -16,7 +16,7 @@ from ops.planning.plan import ExpansionPlan, count_hard, plan_expansion
 from ops.planning.variants import _count_variants
 from ops.recipe.arms import Arm
 from ops.recipe.ingredients.variants import GitVariants
-from ops.recipe.schema import PlanSettings
+from ops.recipe.sections import PlanSettings
 
 NAMES = ("a", "b")
 

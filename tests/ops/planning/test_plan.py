@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ops.planning.plan import ExpansionPlan, estimate_bytes, plan_expansion
-from ops.recipe.schema import PlanSettings
+from ops.recipe.sections import PlanSettings
 
 COUNTS = st.lists(st.integers(1, 5_000), min_size=1, max_size=30)
 RATIOS = st.floats(0.01, 1_000, allow_nan=False)

@@ -15,7 +15,8 @@ from ops.recipe.arms import Arm
 from ops.recipe.ingredients.unlabelled import FixMatch
 from ops.recipe.instance import InstanceSettings
 from ops.recipe.loading import load_recipe
-from ops.recipe.schema import PlanSettings, Recipe
+from ops.recipe.schema import Recipe
+from ops.recipe.sections import PlanSettings
 
 DEMO = Path(__file__).parents[3] / "recipes" / "fashion-flow.yaml"
 BALANCING = {

@@ -58,10 +58,10 @@ from ops.pretrained.prompts import clean_name, write_prompts
 from ops.pretrained.safety import open_safety
 from ops.pretrained.validation import validate_clip, validate_extractor, validate_safety
 from ops.recipe.filtering import FilterSettings
-from ops.recipe.generator import SamplerSettings
 from ops.recipe.imagination import ImaginationSettings
 from ops.recipe.loading import parse_recipe
 from ops.recipe.pretrained import ClipSettings, ExtractorSettings, ReferenceSettings, SafetySettings
+from ops.recipe.sampler import SamplerSettings
 from ops.recipe.scorers import KEY, ClipScorer, ProbeScorer
 from ops.settings.cut import Cut
 from ops.settings.reading import read_yaml

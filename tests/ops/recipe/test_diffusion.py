@@ -9,8 +9,8 @@ from pydantic import ValidationError
 
 from ops.errors import UserError
 from ops.recipe.diffusion import PipelineSettings, StableDiffusionSettings, UnclipSettings
-from ops.recipe.generator import SamplerSettings
 from ops.recipe.loading import load_recipe, parse_recipe
+from ops.recipe.sampler import SamplerSettings
 from tests.workspaces import ROOT
 
 DEMO = ROOT / "recipes" / "fashion-flow.yaml"

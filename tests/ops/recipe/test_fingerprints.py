@@ -21,8 +21,8 @@ from ruamel.yaml import YAML
 
 from ops.files.hashing import hash_file, hash_json
 from ops.recipe.arms import ONLY_EXPANDED, Arm
+from ops.recipe.denoisers import FlowSettings
 from ops.recipe.fingerprints import stage_fingerprint, stage_settings
-from ops.recipe.generator import FlowSettings
 from ops.recipe.loading import load_recipe, parse_recipe
 from ops.recipe.schema import Recipe
 from ops.recipe.stages import AUTOMATION_KEYS, STAGES

@@ -18,10 +18,10 @@ from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
 from ops.errors import UserError
-from ops.recipe.generator import SamplerSettings
 from ops.recipe.grid import list_numbers, set_numbers
 from ops.recipe.ingredients.losses import LogitAdjustedLoss
 from ops.recipe.loading import load_recipe, parse_recipe
+from ops.recipe.sampler import SamplerSettings
 from ops.recipe.schema import Recipe
 from ops.recipe.stages import AUTOMATION_KEYS
 from ops.settings.reading import read_yaml

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from ops.errors import UserError
+from ops.recipe.denoisers import DenoiserSettings
 from ops.recipe.fingerprints import list_inputs, stage_settings
-from ops.recipe.generator import DenoiserSettings
 from ops.recipe.kinds import ONLY_PRIORS, PRIORS
 from ops.recipe.loading import load_recipe, parse_recipe
 from ops.recipe.pseudo_labels import PseudoLabelSettings

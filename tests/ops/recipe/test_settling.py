@@ -9,7 +9,7 @@ import pytest
 
 from ops.errors import UserError
 from ops.recipe.arms import Policy, RandAugment
-from ops.recipe.generator import DenoiserSettings
+from ops.recipe.denoisers import DenoiserSettings
 from ops.recipe.loading import parse_recipe
 from ops.recipe.schema import Recipe
 from ops.recipe.settling import TrainingPolicy, read_policy, settle_recipe

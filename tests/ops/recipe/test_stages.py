@@ -14,7 +14,7 @@ from ops.chain import find_builder
 from ops.documents.dvcfile import render
 from ops.files.manifests import PUBLISHED
 from ops.recipe.arms import Arm, Network, SmallResNet
-from ops.recipe.generator import FlowSettings
+from ops.recipe.denoisers import FlowSettings
 from ops.recipe.loading import load_recipe
 from ops.recipe.schema import Recipe
 from ops.recipe.stages import AUTOMATION_KEYS, PUBLISHED_INPUTS, PUBLISHED_KEYS, STAGES, upstream

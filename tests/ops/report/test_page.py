@@ -17,7 +17,7 @@ import pytest
 
 from ops.files.manifests import MANIFEST, join_hashes
 from ops.files.storage import write_json
-from ops.recipe.schema import ReportSettings
+from ops.recipe.sections import ReportSettings
 from ops.recipe.stages import STAGES
 from ops.report.generators import GeneratorLine
 from ops.report.page import collect_facts, format_duration, order_arms, render_page, typeset

@@ -28,10 +28,10 @@ from ops.generators.denoising.network import describe_network
 from ops.generators.instance.network import build_networks, describe_encoder
 from ops.generators.stored_network import save_network
 from ops.judging.scorer import load_scorer
-from ops.recipe.generator import SamplerSettings
 from ops.recipe.imagination import ImaginationSettings
 from ops.recipe.instance import EncoderSettings, InstanceSettings
 from ops.recipe.loading import parse_recipe
+from ops.recipe.sampler import SamplerSettings
 from ops.recipe.scorers import ClipScorer, ProbeScorer, StageScorer
 from ops.settings.reading import read_yaml
 from tests.priorfolders import NAMES, SHAPE, write_prior, write_scorer, write_seeds

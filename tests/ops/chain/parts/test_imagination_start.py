@@ -21,8 +21,8 @@ from ops.files.storage import read_json, write_json
 from ops.imagination.presets import CORRECTED, PAPER, PRESETS
 from ops.imagination.projection import Ball
 from ops.judging.scorer import Scorer
-from ops.recipe.generator import SamplerSettings
 from ops.recipe.imagination import ImaginationSettings
+from ops.recipe.sampler import SamplerSettings
 from tests.priorfolders import LABELS, write_prior, write_scorer, write_seeds
 
 

@@ -28,8 +28,8 @@ from ops.imagination.blocks import Blocks
 from ops.imagination.guide import NotFinite
 from ops.imagination.presets import RELEASE
 from ops.imagination.protocols import Statistics
-from ops.recipe.generator import SamplerSettings
 from ops.recipe.imagination import ImaginationSettings
+from ops.recipe.sampler import SamplerSettings
 from tests.priorfolders import LABELS, NAMES, SHAPE, write_prior, write_scorer, write_seeds
 
 MODES = ("guided", "random", "prior", "overdraw")

@@ -19,7 +19,7 @@ from ops.files.storage import read_json
 from ops.generators.feeds import IMAGE
 from ops.planning.plan import plan_expansion, read_plan
 from ops.planning.quota import share_plan
-from ops.recipe.schema import PlanSettings
+from ops.recipe.sections import PlanSettings
 from tests.priorfolders import NAMES, write_scorer, write_seeds
 
 

@@ -14,7 +14,7 @@ from torch import Tensor
 from ops.chain.parts import variant_strength
 from ops.chain.parts.variant_strength import STRENGTHS, choose_strength
 from ops.files.storage import write_json
-from ops.recipe.generator import SamplerSettings
+from ops.recipe.sampler import SamplerSettings
 from tests.sides import NAMES, SIDE, SideScorer, make_sides
 
 TRAIN = make_sides(80, 1)

@@ -19,7 +19,7 @@ from ops.files.storage import read_json
 from ops.generators.protocol import Sample
 from ops.judging.scorer import save_scorer, train_folds
 from ops.recipe.classifiers import ScorerSettings
-from ops.recipe.generator import SamplerSettings
+from ops.recipe.sampler import SamplerSettings
 from ops.training.state import Observation, is_clearly_better
 from tests.perturb import ALL, PerturbGenerator
 from tests.sides import NAMES, SideScorer, make_sides

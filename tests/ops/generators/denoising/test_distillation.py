@@ -16,7 +16,8 @@ from ops.generators.denoising.learning import learn
 from ops.generators.kinds.flow import Flow
 from ops.generators.protocol import Fitting
 from ops.machine.parallel import start_threads
-from ops.recipe.generator import DistillationSettings, FlowSettings, SamplerSettings
+from ops.recipe.denoisers import DistillationSettings, FlowSettings
+from ops.recipe.sampler import SamplerSettings
 from ops.training.checkpoint import Checkpoints
 
 SHAPE = (1, 4, 4)

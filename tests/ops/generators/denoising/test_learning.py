@@ -19,7 +19,7 @@ from ops.generators.denoising.network import ConditionalUNet
 from ops.generators.denoising.steps import DenoisingSteps
 from ops.generators.kinds.flow import Flow
 from ops.machine.parallel import start_threads
-from ops.recipe.generator import FlowSettings
+from ops.recipe.denoisers import FlowSettings
 from ops.training import state
 from ops.training.checkpoint import BEST, CHECKPOINT, Checkpoints
 from ops.training.loop import TrainingDiverged

@@ -10,7 +10,7 @@ from ops.generators.denoising.steps import DenoisingSteps
 from ops.generators.denoising.transfer import Heard, find_transfer
 from ops.generators.kinds.ddpm import Ddpm
 from ops.generators.kinds.flow import Flow
-from ops.recipe.generator import FlowSettings
+from ops.recipe.denoisers import FlowSettings
 
 
 class Table(torch.nn.Module):

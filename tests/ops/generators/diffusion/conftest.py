@@ -48,7 +48,7 @@ def make_generator(
     from ops.files.storage import write_json
     from ops.generators.diffusion.generator import describe_pipeline, load_generator
     from ops.generators.folder import CONFIG
-    from ops.recipe.generator import SamplerSettings
+    from ops.recipe.sampler import SamplerSettings
 
     def make(name: str = "sd", sampler: dict[str, Any] | None = None, **keys: Any) -> Any:
         section = settings(name, **keys)

@@ -31,7 +31,7 @@ from ops.generators.folder import CARD, CONFIG
 from ops.generators.registry import KINDS, find_drawer
 from ops.generators.repeats import measure_repeats
 from ops.generators.units import list_classes
-from ops.recipe.generator import SamplerSettings
+from ops.recipe.sampler import SamplerSettings
 
 X, Y = Draw("x", 3, seed=1), Draw("y", 0, seed=1)
 PROMPTS = ["a photo of a bag.", "a photo of a boot."]

@@ -18,8 +18,8 @@ from ops.generators.geometry_kind import GeometryKind
 from ops.generators.onnx.engine import Sampler
 from ops.generators.onnx.parity import measure_parity
 from ops.generators.protocol import Fitting
-from ops.recipe.generator import SamplerSettings
 from ops.recipe.geometry import GeometrySettings
+from ops.recipe.sampler import SamplerSettings
 from tests.perturb import draw_seeds
 
 SHAPE = (3, 10, 13)

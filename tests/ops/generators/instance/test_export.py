@@ -24,8 +24,8 @@ from ops.generators.onnx.modules import OPSET
 from ops.generators.onnx.parity import measure_parity
 from ops.generators.onnx.variants import halve_sampler, quantise_sampler
 from ops.generators.registry import find_drawer
-from ops.recipe.generator import SamplerSettings
 from ops.recipe.instance import EncoderSettings, InstanceSettings
+from ops.recipe.sampler import SamplerSettings
 from tests.perturb import draw_seeds
 
 SHAPE = (3, 11, 14)  # not square; padded for both networks

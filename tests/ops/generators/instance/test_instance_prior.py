@@ -23,8 +23,8 @@ from ops.imagination.presets import CORRECTED
 from ops.imagination.projection import Ball
 from ops.imagination.protocols import Request, StartingPrior, VaryingPrior
 from ops.machine.parallel import start_threads
-from ops.recipe.generator import SamplerSettings
 from ops.recipe.instance import EncoderSettings, InstanceSettings
+from ops.recipe.sampler import SamplerSettings
 from tests.imagining import SmoothScorer
 
 SHAPE, FEATURES = (1, 8, 8), 6

@@ -11,7 +11,7 @@ from torch import Tensor
 from ops.generators.denoising.steps import find_groups
 from ops.generators.kinds.coupling import couple_noise
 from ops.generators.kinds.flow import Flow
-from ops.recipe.generator import FlowSettings
+from ops.recipe.denoisers import FlowSettings
 
 LABELS = torch.tensor([0, 1, 0, 1, 0, 1, 0])
 

@@ -13,7 +13,7 @@ from scipy import stats
 from torch import Tensor
 
 from ops.generators.kinds.ddpm import TIMESTEPS, Ddpm, alpha_bars, find_lambda, space_by_snr, space_evenly, step_dpmpp
-from ops.recipe.generator import DdpmSettings
+from ops.recipe.denoisers import DdpmSettings
 
 SPREAD = 0.2  # so that no predicted image leaves -1..1, where ours are clamped and the exact solution is not
 NOISE = torch.randn(5, 1, 2, 3, generator=torch.Generator().manual_seed(0), dtype=torch.float64)

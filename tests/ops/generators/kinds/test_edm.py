@@ -12,7 +12,7 @@ from scipy import stats
 from torch import Tensor
 
 from ops.generators.kinds.edm import MIN_SIGMA_DATA, SIGMA_DATA, SIGMA_MAX, Edm, noise_levels, time_of
-from ops.recipe.generator import EdmSettings
+from ops.recipe.denoisers import EdmSettings
 
 SPREAD = 0.3  # of the Gaussian data
 NOISE = torch.randn(5, 1, 2, 3, generator=torch.Generator().manual_seed(0), dtype=torch.float64)

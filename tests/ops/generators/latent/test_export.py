@@ -25,8 +25,8 @@ from ops.generators.onnx.modules import OPSET
 from ops.generators.onnx.parity import measure_parity
 from ops.generators.onnx.variants import halve_sampler, quantise_sampler
 from ops.generators.registry import find_drawer
-from ops.recipe.generator import SamplerSettings
 from ops.recipe.latent import LatentSettings
+from ops.recipe.sampler import SamplerSettings
 from tests.perturb import draw_seeds
 
 SHAPE = (3, 10, 13)  # not square, and both sides are padded

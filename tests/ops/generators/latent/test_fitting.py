@@ -24,8 +24,8 @@ from ops.generators.protocol import Fitting, Sample
 from ops.generators.registry import KINDS
 from ops.generators.stored_network import load_network
 from ops.machine.parallel import start_threads, use_threads
-from ops.recipe.generator import SamplerSettings
 from ops.recipe.latent import AutoencoderSettings, LatentSettings
+from ops.recipe.sampler import SamplerSettings
 from ops.training.checkpoint import CHECKPOINT, Checkpoints
 from ops.training.state import Observation
 from tests.workspaces import digit_splits

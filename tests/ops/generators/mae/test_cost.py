@@ -13,8 +13,8 @@ from ops.generators.mae.masking import count_kept
 from ops.generators.mae.network import build_mae
 from ops.generators.mae.sizes import describe_network
 from ops.generators.registry import KINDS
-from ops.recipe.generator import SamplerSettings
 from ops.recipe.mae import SCALED, MaeSettings
+from ops.recipe.sampler import SamplerSettings
 
 SHAPE = (1, 28, 28)
 

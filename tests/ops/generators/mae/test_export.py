@@ -26,8 +26,8 @@ from ops.generators.onnx.modules import OPSET
 from ops.generators.onnx.parity import measure_parity
 from ops.generators.prior_kind import SEEN
 from ops.generators.registry import find_drawer
-from ops.recipe.generator import SamplerSettings
 from ops.recipe.mae import MaeSettings
+from ops.recipe.sampler import SamplerSettings
 from tests.perturb import draw_seeds
 
 pytestmark = pytest.mark.slow  # the exporter takes seconds for each graph

@@ -23,8 +23,8 @@ from ops.generators.noise import draw_noise
 from ops.generators.protocol import Fitting, Sample
 from ops.generators.registry import KINDS
 from ops.machine.parallel import use_threads
-from ops.recipe.generator import SamplerSettings
 from ops.recipe.mae import MaeSettings
+from ops.recipe.sampler import SamplerSettings
 from ops.training.checkpoint import CHECKPOINT
 from ops.training.state import Observation
 

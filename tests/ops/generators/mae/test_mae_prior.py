@@ -16,8 +16,8 @@ from ops.generators.mae.sizes import describe_network
 from ops.generators.mae_kind import MaeKind
 from ops.generators.stored_network import save_network
 from ops.imagination.protocols import Request, VaryingPrior
-from ops.recipe.generator import SamplerSettings
 from ops.recipe.mae import MaeSettings
+from ops.recipe.sampler import SamplerSettings
 from tests.perturb import draw_seeds
 
 SHAPE = (3, 9, 12)

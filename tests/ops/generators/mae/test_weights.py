@@ -23,8 +23,8 @@ from ops.generators.mae.weights import DEFAULTS, check_weights_folder, identify_
 from ops.generators.mae_kind import MaeGenerator, MaeKind
 from ops.generators.noise import draw_noise
 from ops.generators.protocol import Fitting, Sample
-from ops.recipe.generator import SamplerSettings
 from ops.recipe.mae import MaeSettings, MaeWeightsSettings
+from ops.recipe.sampler import SamplerSettings
 from ops.training.state import Observation
 from tests.maefolders import CONFIG, FRAME, name_as_before, write_folder
 

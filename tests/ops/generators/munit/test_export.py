@@ -27,8 +27,8 @@ from ops.generators.onnx.engine import Sampler
 from ops.generators.onnx.modules import OPSET
 from ops.generators.onnx.parity import measure_parity
 from ops.generators.registry import find_drawer
-from ops.recipe.generator import SamplerSettings
 from ops.recipe.munit import MunitSettings
+from ops.recipe.sampler import SamplerSettings
 from tests.perturb import draw_seeds
 
 SHAPE = (3, 10, 13)  # not square, and both sides are padded

@@ -28,7 +28,7 @@ from ops.generators.onnx.modules import OPSET
 from ops.generators.onnx.parity import Parity, measure_parity
 from ops.generators.onnx.simplify import simplify
 from ops.generators.stored_network import load_network
-from ops.recipe.generator import SamplerSettings
+from ops.recipe.sampler import SamplerSettings
 from tests.exported import find_maths
 from tests.perturb import draw_seeds
 
