@@ -8,6 +8,7 @@ steps. Corruption by the disk itself, without a write, is found by reading every
 
 from __future__ import annotations
 
+import errno
 import os
 import time
 from pathlib import Path
@@ -17,6 +18,7 @@ from ops.errors import DamagedData
 from ops.files.hashing import hash_file
 from ops.files.storage import read_json, write_json
 
+UNWRITABLE = (errno.EACCES, errno.EPERM, errno.EROFS)  # a workspace that is only read goes without a cache
 SETTLE_NANOSECONDS = 2_000_000_000  # after a file's last change; from then on its times show every later change
 
 
@@ -44,9 +46,13 @@ class HashCache:
         return found
 
     def save(self) -> None:
-        """Write the cache if it has changed."""
+        """Write the cache if it has changed and its folder can be written to."""
         if self._entries != self._known:
-            write_json(self.path, self._entries)
+            try:
+                write_json(self.path, self._entries)
+            except OSError as error:
+                if error.errno not in UNWRITABLE:
+                    raise
 
     def _read(self) -> dict[str, list[Any]]:
         try:
