@@ -11,12 +11,13 @@ import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import polars as pl
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 from markupsafe import Markup
 
 from ops.datasets.index import locate_rows, read_index
@@ -137,9 +138,9 @@ def _read_search(policy: Path) -> dict[str, Any] | None:
     return read_json(policy / SEARCH) if (policy / SEARCH).exists() else None
 
 
-def render_page(facts: Mapping[str, Any], changes: Comparison | None = None) -> str:
-    """The page as HTML, with the changes since an earlier version if given; equal arguments give equal text."""
-    verdict, losses, quality = facts["verdict"], facts["losses"], facts["quality"]
+@cache
+def _open_template() -> Template:
+    """The page's template; to compile it takes longer than to fill it in."""
     environment = Environment(
         loader=FileSystemLoader([Path(__file__).parent, SECTIONS]),
         autoescape=True,
@@ -158,6 +159,12 @@ def render_page(facts: Mapping[str, Any], changes: Comparison | None = None) -> 
         "duration": format_duration,
         "thousands": lambda value: f"{value:,}",
     }
+    return environment.get_template(TEMPLATE)
+
+
+def render_page(facts: Mapping[str, Any], changes: Comparison | None = None) -> str:
+    """The page as HTML, with the changes since an earlier version if given; equal arguments give equal text."""
+    verdict, losses, quality = facts["verdict"], facts["losses"], facts["quality"]
     arms_charts, classes_charts, loss_charts, quality_charts, lengths_charts = [], [], [], [], []
     curve = verdict.get("curve")  # where the recipe asks for one
     tested = [row for row in verdict["per_class"] if row["difference"] is not None]
@@ -185,7 +192,7 @@ def render_page(facts: Mapping[str, Any], changes: Comparison | None = None) -> 
     training_charts = [
         {"arm": training["arm"], "chart": Markup(draw_training(**training, top=top))} for training in facts["trainings"]
     ]
-    return environment.get_template(TEMPLATE).render(
+    return _open_template().render(
         facts,
         changes=changes,
         headline=split_headline(verdict["sentence"]),
