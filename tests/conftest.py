@@ -3,7 +3,6 @@
 The chain is run once for all test processes; tests that change something work on a copy of the finished workspace.
 """
 
-import fcntl
 import os
 import shutil
 import time
@@ -14,6 +13,7 @@ import pytest
 
 from ops.machine.parallel import limit_libraries
 from tests.exported import copied_folder, generator_folder, make_sampler, make_unrolled  # noqa: F401
+from tests.sharing import make_once
 from tests.workspaces import growset, make_workspace, one_core
 
 os.environ["OMP_NUM_THREADS"] = "1"
@@ -51,21 +51,17 @@ def fresh_workspace(_fresh: Path, tmp_path: Path) -> Path:
 
 @pytest.fixture(scope="session")
 def _finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Made by the first test process that needs it, for all; nothing may change it."""
-    folder = tmp_path_factory.getbasetemp()
-    shared = (folder.parent if "PYTEST_XDIST_WORKER" in os.environ else folder) / "finished"
-    shared.mkdir(exist_ok=True)
-    with (shared / "lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not (shared / "seconds").exists():
-            shutil.rmtree(shared / "workspace", ignore_errors=True)  # of a process that failed
-            root = make_workspace(shared / "workspace")
-            started = time.monotonic()
-            with one_core():
-                result = growset(root, "run", "digits")
-            assert result.exit_code == 0, result.output
-            (shared / "seconds").write_text(str(time.monotonic() - started))
-    return shared / "workspace"
+    """Made once for all test processes; nothing may change it."""
+
+    def make(folder: Path) -> None:
+        root = make_workspace(folder / "workspace")
+        started = time.monotonic()
+        with one_core():
+            result = growset(root, "run", "digits")
+        assert result.exit_code == 0, result.output
+        (folder / "seconds").write_text(str(time.monotonic() - started))
+
+    return make_once(tmp_path_factory, "finished", make) / "workspace"
 
 
 @pytest.fixture

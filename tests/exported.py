@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from ops.generators.folder import NET, sampler_name
+from tests.sharing import make_once
 
 if TYPE_CHECKING:
     from ops.generators.kinds.denoiser import Denoiser
@@ -26,20 +27,25 @@ MakeSampler = Callable[..., Path]
 
 @pytest.fixture(scope="session")
 def generator_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A generator directory: an untrained network of 42,000 weights, its net.onnx and a 3-step Heun sampler."""
+    """A generator directory: an untrained network of 42,000 weights, its net.onnx and a 3-step Heun sampler.
+
+    It is made once for all test processes; nothing may change it.
+    """
+    return make_once(tmp_path_factory, "generator", write_generator)
+
+
+def write_generator(folder: Path) -> None:
     import torch
 
     from ops.generators.denoising.network import build_network
     from ops.generators.onnx.export import export_net
     from ops.generators.stored_network import save_network
 
-    folder = tmp_path_factory.mktemp("generator")
     torch.manual_seed(3)
     network = build_network(CONFIG).eval()
     save_network(folder, network, CONFIG)
     export_net(network, SHAPE, folder / NET)
     write_sampler(folder / NET, folder / sampler_name(3), "flow", "heun", 3)
-    return folder
 
 
 @pytest.fixture(scope="session")
