@@ -16,6 +16,9 @@ import pytest
 from tests.workspaces import ROOT, shrink_recipe
 
 NOT_RUN = "<!-- not run by the test: needs an NVIDIA GPU -->\n"
+CLASSES = ("Trouser", "Sandal", "Bag")  # of the ten of the example
+ARMS = ("real", "augmented", "expanded", "expanded+augmented")  # of the recipe that `growset init` writes; it has more
+LIMIT, FEWER = "--limit 2000", "--limit 200"  # images that `growset inspect` looks at, in the README and here
 PAGES = sorted(path.relative_to(ROOT).as_posix() for path in (ROOT / "docs").glob("*.md"))
 
 
@@ -118,7 +121,9 @@ def test_links_lead_somewhere() -> None:
 def test_the_readme_sharing_and_the_verdict_in_one_clone(clean_clone: Path) -> None:
     environment = small_environment(clean_clone)
     blocks = [block for block in shell_blocks("README.md") if "make test" not in block]  # this is make test
-    printed = run_blocks(without_activation(blocks), clean_clone, environment)
+    assert any(LIMIT in block for block in blocks)
+    shown = [block.replace(LIMIT, FEWER) for block in without_activation(blocks)]
+    printed = run_blocks(shown, clean_clone, environment)
     assert "smoke: unchanged" in printed
     assert "● current" in printed
     decision = run_blocks(without_activation(shell_blocks("docs/verdict.md")), clean_clone, environment)
@@ -138,7 +143,7 @@ def test_bringing_ones_own_data(clean_clone: Path) -> None:
     assert "1000 training images of 10 classes" in printed
     workspace = clean_clone.parent / "my-work"
     # The page runs the chain as it is, which takes minutes; here the recipe is made small first.
-    shrink_recipe(workspace / "recipes" / "fashion-mnist.yaml")
+    shrink_recipe(workspace / "recipes" / "fashion-mnist.yaml", ARMS, CLASSES)
     printed = run_blocks([second], workspace, environment)
     assert re.search(
         r"^(Expansion helps|No evidence|Expansion hurts|The classifiers have not learnt)", printed, flags=re.MULTILINE

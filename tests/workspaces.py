@@ -91,19 +91,26 @@ def make_workspace(root: Path, expansions: tuple[str, ...] = ("digits",)) -> Pat
     return root
 
 
-def shrink_recipe(path: Path) -> None:
-    """Few images, steps and seeds in a recipe that `growset init` wrote, so that its chain runs in seconds."""
+def shrink_recipe(path: Path, arms: tuple[str, ...] = (), classes: tuple[str, ...] = ()) -> None:
+    """Few images, steps and seeds and a narrow generator in a recipe that `growset init` wrote, so that its chain runs
+    in seconds. `arms` and `classes` are those that stay; empty for all."""
     yaml = YAML()
     content = yaml.load(path.read_text(encoding="utf-8"))
-    content["data"]["images_per_class"] = 12
+    content["data"] |= {"images_per_class": 12, "classes": list(classes) or content["data"]["classes"]}
     content["plan"]["ratio"] = 1.0
     content["filter"] = dict.fromkeys(content["filter"])  # such a generator draws noise
-    content["sampler"]["usable_from"] = None
+    content["sampler"] |= {"usable_from": None, "solver": "euler", "steps": 1}
     content["classifier"] |= {"seeds": 2, "network": {"kind": "small_resnet", "width": 8}}
     content["classifier"]["grid"] = {"learning_rate": [0.02], "weight_decay": [0.1]}
     content["tuning"] = {"policy": True, "steps": 2, "most_steps": 10, "folds": 2}
+    content["scorer"] |= {"folds": 2, "width": 16}
+    content["generator"] |= {"widths": [8, 16], "warmup_steps": 5, "ema_decay": 0.9, "checkpoints": 1}
+    content["verdict"]["curve_seeds"] = 0
     for section, steps in (("scorer", 30), ("generator", 40), ("classifier", 10)):
         content[section] |= {"steps": steps, "batch_size": 16}
+    for section in ("baselines", "expanded"):
+        for arm in [name for name in content[section] if arms and name not in arms]:
+            del content[section][arm]
     with path.open("w", encoding="utf-8") as file:
         yaml.dump(content, file)
 

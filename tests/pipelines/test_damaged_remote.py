@@ -85,7 +85,6 @@ def test_a_pull_refuses_an_object_that_was_changed_in_the_remote(
 
 
 def test_an_unchanged_run_checks_every_object_and_sends_a_damaged_one_again(root: Path, storage: Path) -> None:
-    assert "digits: unchanged" in growset(root, "run", "digits").output
     before = digest(storage)
     pointer = (root / "published" / "digits.dvc").read_bytes()
     for damage in (flip, Path.unlink):

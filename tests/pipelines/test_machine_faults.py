@@ -196,7 +196,7 @@ def test_an_output_folder_that_is_read_only(finished_workspace: Path, edit_recip
     assert str(data / "mixed_dataset") in sentence
     assert contents(finished_workspace) == before
     data.chmod(0o755)
-    assert growset(finished_workspace, "run", "digits").exit_code == 0
+    assert growset(finished_workspace, "materialize", "mixed_dataset", "digits").exit_code == 0
     assert contents(finished_workspace)["mixed_dataset"] != before["mixed_dataset"]
 
 

@@ -57,16 +57,20 @@ def stale_workspace(finished_workspace: Path, edit_recipe: Edit) -> Path:
     return finished_workspace
 
 
-def test_the_second_run_of_an_expansion_is_refused_and_the_first_completes(stale_workspace: Path) -> None:
-    with running(stale_workspace) as first:
-        second = growset(stale_workspace, "run", "digits")
+def test_the_second_run_of_an_expansion_is_refused_and_the_first_completes(
+    finished_workspace: Path, edit_recipe: Edit
+) -> None:
+    """Verdict and publication are to be done, which takes many times longer than to be refused."""
+    edit_recipe(finished_workspace, "verdict: {}", "verdict: {confidence: 0.9}")
+    with running(finished_workspace) as first:
+        second = growset(finished_workspace, "run", "digits")
         assert (second.exit_code, second.output) == (
             3,
             "growset: 'digits' is being run by another process; wait for it or stop it\n",
         )
         complete(first)
-    assert changed_stages(stale_workspace, stage_addresses("digits")) == {}
-    assert "digits: unchanged" in growset(stale_workspace, "run", "digits").output
+    assert changed_stages(finished_workspace, stage_addresses("digits")) == {}
+    assert "digits: unchanged" in growset(finished_workspace, "run", "digits").output
 
 
 def test_a_run_that_waits_for_a_slot_in_a_pool_reports_it(

@@ -44,7 +44,7 @@ from ops.stages.materialization import Runtime
 from ops.verification.verification import verify
 from ops.workspaces.workspace import Workspace
 from tests.perturb import perturb, register
-from tests.workspaces import growset, make_workspace, one_core, user_environment
+from tests.workspaces import growset, one_core, user_environment
 
 EACH, DRAWN = 2, 6  # variants wanted, and drawn at first, of each of 32 seed images
 EDITS = (
@@ -65,8 +65,8 @@ def _known() -> Iterator[None]:
 
 
 @pytest.fixture(scope="module")
-def _varied(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    root = make_workspace(tmp_path_factory.mktemp("varied") / "workspace")
+def _varied(_finished: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = shutil.copytree(_finished, tmp_path_factory.mktemp("varied") / "workspace", symlinks=True)
     prepare(root)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(pieces, "WORKER_SHARE", 50)  # by default so few images are drawn by one worker
