@@ -18,9 +18,11 @@ SUDO      := $(if $(filter 0,$(shell id -u)),,sudo)
 demo: $(READY)  ## the main job on real images: prints the verdict
 	PATH="$(abspath $(BIN)):$$PATH" growset run $(EXPANSION)
 
+# Bytecode is kept: the tests start Growset's commands dozens of times, and pytest rewrites each file of tests.
+test: export PYTHONDONTWRITEBYTECODE :=
 test: $(READY) $(CLIP)  ## the default suite, a process on each core
 	$(BIN)/python -m pytest -q -n auto --dist worksteal -m "not slow and not browser" $(WITH_CLIP:%=--ignore=%)
-	PYTHONPATH=$(CLIP) $(BIN)/python -m pytest -q -m "not slow" $(WITH_CLIP)
+	PYTHONPATH=$(CLIP) $(BIN)/python -m pytest -q -n auto --dist worksteal -m "not slow" $(WITH_CLIP)
 
 test-slow: $(READY) $(CLIP)  ## by hand, minutes: kills, an installation in a clean clone, the UI, faults of S3
 	$(BIN)/python -m pytest -q -m slow -s $(WITH_CLIP:%=--ignore=%)
