@@ -3,6 +3,7 @@
 The chain is run once for all test processes; tests that change something work on a copy of the finished workspace.
 """
 
+import gc
 import os
 import shutil
 import time
@@ -46,6 +47,12 @@ def pytest_configure() -> None:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The pages' commands come first: they take minutes, and at the end one core would wait for the other."""
     items.sort(key=lambda item: not item.nodeid.startswith("tests/test_documents.py"))
+
+
+def pytest_collection_finish() -> None:
+    """What the modules hold lives as long as the process: the collector need not look through it again and again."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True)
