@@ -3,6 +3,7 @@
 The chain is run once for all test processes; tests that change something work on a copy of the finished workspace.
 """
 
+import gc
 import os
 import shutil
 import time
@@ -14,15 +15,31 @@ import pytest
 from ops.machine.parallel import limit_libraries
 from tests.exported import copied_folder, generator_folder, make_sampler, make_unrolled  # noqa: F401
 from tests.sharing import make_once
-from tests.workspaces import growset, make_workspace, one_core
+from tests.workspaces import ROOT, growset, make_workspace, one_core
+
+MEMORY, ROOM = Path("/dev/shm"), 4 * 2**30  # where Linux has a file system in memory; bytes that must be free there
 
 os.environ["OMP_NUM_THREADS"] = "1"
 os.environ["DVC_NO_ANALYTICS"] = "1"  # of repositories that tests make with `dvc init`
 limit_libraries()  # before the tests load them
 
 
+def is_roomy(folder: Path) -> bool:
+    """Whether there is room in a folder, and programs may lie in it."""
+    if not (folder.is_dir() and os.access(folder, os.W_OK)):
+        return False
+    found = os.statvfs(folder)
+    return not found.f_flag & os.ST_NOEXEC and found.f_bavail * found.f_frsize >= ROOM
+
+
 def pytest_configure() -> None:
-    """Each process of pytest-xdist gets a core of its own: what it starts then counts one core and one thread."""
+    """Each process of pytest-xdist gets a core of its own: what it starts then counts one core and one thread.
+
+    Folders of tests lie in memory where there is room. Outputs, git, DVC and Dagster's history wait for the disk
+    thousands of times, and a process that waits leaves its core idle.
+    """
+    if is_roomy(MEMORY):
+        os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(MEMORY))
     if (worker := os.environ.get("PYTEST_XDIST_WORKER")) and hasattr(os, "sched_setaffinity"):
         cores = sorted(os.sched_getaffinity(0))
         os.sched_setaffinity(0, {cores[int(worker.removeprefix("gw")) % len(cores)]})
@@ -33,8 +50,16 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: not item.nodeid.startswith("tests/test_documents.py"))
 
 
+def pytest_collection_finish() -> None:
+    """What the modules hold lives as long as the process: the collector need not look through it again and again."""
+    gc.collect()
+    gc.freeze()
+
+
 @pytest.fixture(autouse=True)
 def _no_foreign_home(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No variable names a workspace, and this process is in none: `growset ui` leaves the one that it ran in there."""
+    monkeypatch.chdir(ROOT)
     for name in ("DAGSTER_HOME", "GROWSET_HOME", "DVC_STAGE"):
         monkeypatch.delenv(name, raising=False)
 

@@ -58,7 +58,7 @@ def fits(triples: list[list[int]]) -> bool:
 
 def test_rare_classes_of_three_units_reach_all_three_splits_if_possible() -> None:
     found = []
-    for seed in range(40):
+    for seed in range(20):
         rng = np.random.default_rng(seed)
         triples = [rng.permutation(20)[:3].tolist() for _ in range(4)]
         counts = np.zeros((20, 5), np.int64)
@@ -70,7 +70,7 @@ def test_rare_classes_of_three_units_reach_all_three_splits_if_possible() -> Non
         _, held = place(counts, targets)
         found.append(bool((held[:, 1:] == 1).all()))
         assert found[-1] == fits(triples), seed
-    assert sum(found) > 30
+    assert sum(found) > 15
 
 
 def test_spare_images_leave_exactly_their_room() -> None:
