@@ -54,7 +54,8 @@ SOURCES_HEADER = """\
 """
 KINDS_OF_INGREDIENTS = """\
 A key that takes a kind is written `augmentation: {kind: randaugment, strength: 5}`, or as the kind's bare name for its
-defaults: `augmentation: randaugment`. The same holds for `classifier.network`.
+defaults: `augmentation: randaugment`. The same holds for `classifier.network`;
+there keys without a kind belong to `small_resnet`: `network: {width: 48}`.
 """
 BOUNDS = {"ge": "≥", "gt": ">", "le": "≤", "lt": "<"}  # lower bounds first
 

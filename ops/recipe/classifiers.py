@@ -55,7 +55,9 @@ class ScorerSettings(NetworkBudget):
 class ClassifierSettings(NetworkBudget):
     """What all arms share: network, equal budget, seeds and the grid."""
 
-    network: Annotated[Network, OneOf(NETWORKS)] = Field(SmallResNet(), description="equal for all arms")
+    network: Annotated[Network, OneOf(NETWORKS, default="small_resnet")] = Field(
+        SmallResNet(), description="equal for all arms"
+    )
     seeds: int = Field(5, ge=1, le=100, description="paired seeds: seed s starts every arm from the same weights")
     grid: GridSettings = Field(default_factory=GridSettings)
     race: Annotated[float, Field(ge=2)] | None = Field(

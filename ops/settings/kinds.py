@@ -1,7 +1,8 @@
 """Keys whose value is one of several kinds of section: `{kind: mixup, alpha: 0.2}`, or a kind's bare name.
 
 A registry maps each kind's name to its section. It is read together with the value, so a new kind is one new line
-there. A key that belongs to other kinds is refused with the names of those kinds.
+there. A key that belongs to other kinds is refused with the names of those kinds. Keys without `kind` belong to the
+default kind, where a key has one: `network: {width: 32}`.
 """
 
 from __future__ import annotations
@@ -31,9 +32,10 @@ class Kind(Section):
 
 @dataclass(frozen=True)
 class OneOf:
-    """The annotation of a key that takes a section of one of `kinds`."""
+    """The annotation of a key that takes a section of one of `kinds`; without a default, `kind` must be written."""
 
     kinds: Mapping[str, type[Kind]]
+    default: str | None = None
 
     def read(self, value: Any) -> Kind:
         """The section that a recipe's value stands for; ValueError or ValidationError for an invalid value."""
@@ -42,6 +44,8 @@ class OneOf:
                 raise ValueError(f"unknown kind; choose one of {', '.join(self.kinds)}")
             return value
         keys = {"kind": value} if isinstance(value, str) else value
+        if isinstance(keys, Mapping) and self.default is not None:
+            keys = {"kind": self.default, **keys}
         if not isinstance(keys, Mapping) or "kind" not in keys:
             raise ValueError(f"write one of {', '.join(self.kinds)}, or {{kind: ...}} with keys of that kind")
         name = keys["kind"]

@@ -102,6 +102,17 @@ def test_any_recipe_becomes_a_small_valid_one_of_the_same_kinds(tmp_path: Path, 
         assert after.generator.path == str(tmp_path / "samplers/s.onnx")  # type: ignore[attr-defined]
 
 
+@pytest.mark.parametrize("name", sorted(path.stem for path in (ROOT / "recipes").glob("*.yaml")))
+def test_each_shipped_recipe_becomes_a_small_valid_one_whatever_it_leaves_out(tmp_path: Path, name: str) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_bytes((ROOT / "recipes" / f"{name}.yaml").read_bytes())
+    before = load_recipe(path)
+    write_changes(path, keep_effective(path, shrink(before, "small", tmp_path)))
+    after = load_recipe(path)
+    assert (after.verdict.rehearsal, after.classifier.network.kind) == (True, before.classifier.network.kind)
+    assert after.classifier.network.width <= before.classifier.network.width  # type: ignore[union-attr]
+
+
 def test_a_rehearsal_of_a_rehearsal_changes_nothing_more(tmp_path: Path) -> None:
     path = tmp_path / "mine.yaml"
     path.write_bytes((ROOT / "recipes" / "smoke.yaml").read_bytes())
