@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -53,7 +53,7 @@ class OtherScorer:
     """
 
     file: Path
-    described: Mapping[str, Any]
+    described: Mapping[str, Any] = field(hash=False)  # opened drawers are kept by hash
     model: str | None
     root: Path
 

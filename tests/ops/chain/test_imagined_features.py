@@ -57,7 +57,7 @@ def test_from_check_to_verdict(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     run(workspace, EXPORTED, DRAWN)
     assert np.abs(read(workspace).astype(int) - plain).max() <= 1
 
-    imagination = {"mode": "guided", "steps": 2, "radius": 2.0, "force": True}
+    imagination = {"mode": "guided", "steps": 2, "radius": 2.0, "force": True, "scorer": "probe"}
     change_recipe(root, "digits", sampler={**SAMPLER, "imagination": imagination})
     assert growset(root, "check", "digits").exit_code == 0
     result = growset(root, "plan", "digits")

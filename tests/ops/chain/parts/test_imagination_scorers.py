@@ -21,12 +21,15 @@ from ops.chain.parts.imagination_scorers import (
 from ops.chain.parts.imagination_start import start_imagination, write_imagination
 from ops.chain.parts.imagined_drawer import read_imagined
 from ops.datasets.pixels import PixelDataset, build_rows, read_shards
+from ops.drawing.pieces import Draws, Piece, fill_pieces
+from ops.drawing.stored_seeds import StoredSeeds
 from ops.errors import DamagedData, UserError
 from ops.files.outputs import IMAGINATION, IMAGINATION_FACTS, IMAGINATION_SCORER
 from ops.files.storage import read_json, write_json
 from ops.generators.denoising.network import describe_network
 from ops.generators.instance.network import build_networks, describe_encoder
 from ops.generators.stored_network import save_network
+from ops.generators.units import list_parents
 from ops.judging.scorer import load_scorer
 from ops.recipe.imagination import ImaginationSettings
 from ops.recipe.instance import EncoderSettings, InstanceSettings
@@ -182,8 +185,14 @@ def test_images_are_guided_by_the_prepared_scorer_and_one_near_chance_is_off(
     write_imagination(root / "latent", found, found.sampler, train, seed=1)
     assert read_json(root / "latent" / IMAGINATION)["scorer"] == judge.described
     assert "latent" in opened
-    blocks = read_imagined(root / "latent", root / "scorer", shards).open_blocks()
-    assert type(blocks.imagination.scorer).__name__ == "ProbeScorer"
+    spec = read_imagined(root / "latent", root / "scorer", shards)
+    assert type(spec.open_blocks().imagination.scorer).__name__ == "ProbeScorer"
+    draws, store = Draws(list_parents(["s0"], [0]), [2]), StoredSeeds(spec.shards)
+    pieces = [Piece(0, 2)]
+    drawn = fill_pieces(
+        root / "pieces", pieces, spec, draws=draws, seed=4, provider="cpu", workers=1, batch_size=2, seeds=store
+    )
+    assert list(drawn) == pieces
 
 
 def test_scorers_that_need_no_folder_are_not_looked_for(tmp_path: Path) -> None:
