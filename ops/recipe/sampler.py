@@ -25,7 +25,7 @@ class SamplerSettings(Section):
     guidance: float = Field(
         1.0,
         ge=0,
-        le=20,
+        le=100,
         description="scale of classifier-free guidance, away from unlabelled drawing; 1: no guidance;"
         " stable-diffusion: 7.5 and unclip: 10 where it is left out",
     )

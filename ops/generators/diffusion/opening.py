@@ -26,7 +26,7 @@ from ops.pretrained.preprocessing import Preprocessing, read_preprocessing
 
 TYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 _turn = Lock()  # of the threads that enter and leave `quiet`
-_found: list[tuple[int, bool]] = []  # what `quiet` restores, once for each thread that is in it
+_found: list[tuple[int, int, bool]] = []  # what `quiet` restores, once for each thread that is in it
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,8 +88,10 @@ def open_parts(folder: PipelineFolder, *, checked: bool, precision: str, device:
     """
     dtype = TYPES[precision]
     tokenizer = open_tokenizer(folder)
-    unet = _open_diffusers(folder, "unet", "UNet2DConditionModel").to(device, dtype)
-    vae = _open_diffusers(folder, "vae", "AutoencoderKL").to(device, torch.float32 if precision == "fp16" else dtype)
+    unet = _open_diffusers(folder, "unet", "UNet2DConditionModel")
+    vae = _open_diffusers(folder, "vae", "AutoencoderKL")
+    with quiet():
+        unet, vae = unet.to(device, dtype), vae.to(device, torch.float32 if precision == "fp16" else dtype)
     text = _open_transformers(folder, "text_encoder", "CLIPTextModel").to(device, dtype)
     more: dict[str, Any] = {}
     if folder.kind == "unclip":
@@ -134,11 +136,11 @@ def _as_model(folder: PipelineFolder, name: str) -> ModelFolder:
 
 def _open_diffusers(folder: PipelineFolder, name: str, network: str) -> Any:
     """A network of diffusers, with the numbers of its file; UserError if a weight is missing or of another size."""
-    import diffusers
-    from diffusers.pipelines.stable_diffusion.stable_unclip_image_normalizer import StableUnCLIPImageNormalizer
-
-    made: Any = getattr(diffusers, network, StableUnCLIPImageNormalizer)
     with quiet():
+        import diffusers
+        from diffusers.pipelines.stable_diffusion.stable_unclip_image_normalizer import StableUnCLIPImageNormalizer
+
+        made: Any = getattr(diffusers, network, StableUnCLIPImageNormalizer)
         try:
             with torch.device("meta"):  # every weight comes from the file, so none is drawn or held twice
                 model = made.from_config(folder.configs[name])
@@ -166,16 +168,18 @@ def _freeze(network: Any) -> Any:
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Silence progress bars and warnings of diffusers; what they tell is checked here.
+    """Silence progress bars and warnings of diffusers and transformers; what they tell is checked here.
 
-    Both are settings of the process, so the last of several threads to leave restores what the first one found.
+    These are settings of the process, so the last of several threads to leave restores what the first one found.
     """
     from diffusers.utils import logging
+    from transformers.utils import logging as theirs
 
     with _turn:
         if not _found:
-            _found.append((logging.get_verbosity(), logging.is_progress_bar_enabled()))
+            _found.append((logging.get_verbosity(), theirs.get_verbosity(), logging.is_progress_bar_enabled()))
             logging.set_verbosity(logging.CRITICAL)
+            theirs.set_verbosity_error()
             logging.disable_progress_bar()
         else:
             _found.append(_found[0])
@@ -183,9 +187,10 @@ def quiet() -> Iterator[None]:
         yield
     finally:
         with _turn:
-            level, bars = _found.pop()
+            level, other, bars = _found.pop()
             if not _found:
                 logging.set_verbosity(level)
+                theirs.set_verbosity(other)
                 if bars:
                     logging.enable_progress_bar()
 
