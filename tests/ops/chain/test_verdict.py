@@ -547,3 +547,6 @@ def test_a_generator_that_is_not_used_leaves_the_baselines_judged_once(alike: Be
     assert {row["arm"] for row in found["arms"]} == {"real", "flipped"} and found["earlier_looks"] == []
     assert {row["over_challenger"] for row in found["same_compute"]} == {None}
     assert [sorted(look["arms"]) for look in alike.looks] == [["flipped", "real", "reference model"]]
+    write_json(alike.data / "generated_images" / "rounds.json", {"rounds": []})  # a rehearsal that accepted none
+    found = alike.judge()
+    assert found["sentence"].startswith("The generator was not used: not one of the drawn images was accepted. So")
