@@ -46,7 +46,7 @@ def compare_classes(
             continue
         gap = comparison.differ_on(c, challenger, baseline, tail=tail)
         wide = comparison.differ_on(c, challenger, baseline, tail=tail / len(comparison.classes))
-        is_clear = wide.df is not None and int(images[c]) >= FEW_IMAGES and (wide.low > 0 or wide.high < 0)
+        is_clear = int(images[c]) >= FEW_IMAGES and (wide.low > 0 or wide.high < 0)
         rows.append(ClassRow(c, name, int(images[c]), float(old[c]), float(new[c]), gap, is_clear, trained))
     return rows
 

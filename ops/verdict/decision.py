@@ -194,19 +194,17 @@ def apply_rule(contrasts: Sequence[Contrast], picks: Picks, *, trainings: int, h
     return "no evidence"
 
 
-def _find_smallest_detectable(contrasts: Sequence[Contrast], picks: Picks) -> float | None:
+def _find_smallest_detectable(contrasts: Sequence[Contrast], picks: Picks) -> float:
     """How far the challenger must truly lie from the picked baseline for each condition to be met with POWER.
 
     The other arms are assumed to lie where they were measured. A condition is met with probability POWER at its
     limit's distance plus t_POWER standard errors: the usual sample-size formula, solved for the effect. The hardest
-    condition of `helps` and of `hurts` counts; None where nothing varies.
+    condition of `helps` and of `hurts` counts.
     """
-    if all(c.difference.df is None for c in contrasts):
-        return None
     decisive, needed = contrasts[0].difference, []
     for contrast in contrasts:
         gap = contrast.difference
-        power = 0.0 if gap.df is None else find_critical(1.0 - POWER, gap.df) * gap.standard_error
+        power = find_critical(1.0 - POWER, gap.df) * gap.standard_error
         if contrast.arm == picks.challenger:
             needed.append(decisive.estimate - gap.low + power)
         if contrast.against == picks.baseline:

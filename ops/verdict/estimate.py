@@ -19,6 +19,14 @@ contains it already. The interval is Student's, with degrees of freedom after Sa
 but at least the smallest of n_c - 1 and K_a - 1. Satterthwaite's df of a plain sum of parts never falls below that;
 here it could, because e_a^2 is subtracted from V.
 
+Answers that agree on every image would give V = 0, and an interval of no width from a few images. So V is at least what
+a single image gives that is answered otherwise, whichever it is,
+
+    V >= sum_c w(c)^2 / (n n_c),    w(c) the larger of both arms' weights, n the images of classes with weight,
+
+with n - 1 degrees of freedom. That is 1/n^2 for plain accuracy: the half image each way of Agresti and Min (Statistics
+in Medicine 24, 2005).
+
 Images of two arms are paired, replicates are not: arms of one seed share only their initial weights, and measured arms
 show no correlation from that. Plain accuracy is the case of one class that holds all images. `growset bench verdict`
 measures coverage.
@@ -64,18 +72,16 @@ OVERLAP, OVERLAP_BY_CLASS = 0.25, 1.0
 
 @dataclass(frozen=True)
 class Interval:
-    """An estimate with its interval and standard error, as fractions; `df` is None where nothing varied."""
+    """An estimate with its interval and standard error, as fractions."""
 
     estimate: float
     low: float
     high: float
     standard_error: float
-    df: float | None
+    df: float
 
     def set_tails(self, low: float, high: float) -> Interval:
         """The same interval with other tail areas beyond its limits."""
-        if self.df is None:
-            return self
         down, up = (find_critical(tail, self.df) * self.standard_error for tail in (low, high))
         return Interval(self.estimate, self.estimate - down, self.estimate + up, self.standard_error, self.df)
 
@@ -224,8 +230,6 @@ def estimate_contrast(plus: Side, minus: Side | None, *, tail: float) -> Interva
     variance = float(image_parts.sum()) + max(
         0.0, sum(between - inside for between, inside in (s.spread for s in sides))
     )
-    if variance == 0.0:
-        return Interval(estimate, estimate, estimate, 0.0, None)
     freedom = np.where(counts > 1, counts, images) - 1.0
     information = float(np.sum(image_parts**2 / freedom))
     free = list(freedom[image_parts > 0])
@@ -233,6 +237,10 @@ def estimate_contrast(plus: Side, minus: Side | None, *, tail: float) -> Interva
         if side.answers.replicates > 1:
             information += side.spread[0] ** 2 / side.answers.freedom
             free.append(side.answers.freedom)
+    counted, least = _vary_one_image(sides)
+    if variance < least:
+        free = [(counted if counted > 1 else images) - 1.0]
+        variance, information = least, least**2 / free[0]
     if plus.groups.folds is not None:
         folds = int(plus.groups.folds.max()) + 1
         excess = float(score_folds(plus, minus).var(ddof=1)) - folds * variance
@@ -247,6 +255,13 @@ def estimate_contrast(plus: Side, minus: Side | None, *, tail: float) -> Interva
     df = max(variance**2 / information, min(free))
     reach = find_critical(tail, df) * variance**0.5
     return Interval(estimate, estimate - reach, estimate + reach, variance**0.5, df)
+
+
+def _vary_one_image(sides: list[Side]) -> tuple[int, float]:
+    """The images that count, and the least variance of a contrast: that of one of them which is answered otherwise."""
+    counts, weights = sides[0].groups.counts, np.max([np.abs(side.weights) for side in sides], axis=0)
+    counted = int(counts[weights > 0].sum())
+    return counted, float(np.sum(weights**2 / counts) / counted)
 
 
 def split_image_variance(plus: Side, minus: Side | None) -> FloatArray:

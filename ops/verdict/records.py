@@ -119,7 +119,7 @@ class Verdict:
     """The decision in `verdict.json` and its grounds; effects and scores are fractions.
 
     `smallest_detectable_effect` is the lead or loss of the challenger that meets the hardest condition of a decision
-    four times in five; None where nothing varies at all (identical answers). `worst_class` has the lowest difference.
+    four times in five; None where the generator was not used. `worst_class` has the lowest difference.
     `seeds` is the number of seeds of the arm with the fewest; below `least_seeds` nothing is decided. Intervals of
     contrasts hold for both looks together, those of `shares` for one look. `reference` is None where no reference model
     was given. `folds` is the number of folds, each with `seeds` trainings of its own, and `unused_folds` of them used

@@ -83,7 +83,7 @@ def test_a_few_images_that_all_agree_are_not_clear() -> None:
     labels = np.repeat([0, 1], [100, 2])
     new, old = np.ones((5, 102), dtype=bool), np.repeat([True, False], [100, 2])[None].repeat(5, axis=0)
     rows = compare_classes(Comparison({"new": new, "old": old}, labels), "new", "old", labels, ["a", "b"], tail=0.025)
-    assert rows[1].difference is not None and rows[1].difference.low == 1 and not rows[1].clear
+    assert rows[1].difference is not None and rows[1].difference.estimate == 1 and not rows[1].clear
 
 
 def test_a_class_that_differs_is_clear_and_one_without_images_is_not() -> None:

@@ -234,12 +234,12 @@ def test_classes_are_compared_and_the_one_that_lost_most_is_named() -> None:
     assert (unseen.images, unseen.baseline, unseen.difference) == (0, None, None)
 
 
-def test_identical_answers_have_no_smallest_detectable_effect() -> None:
+def test_identical_answers_show_no_effect_that_a_single_image_would_not_show() -> None:
     right = np.ones((SEEDS, IMAGES), dtype=bool)
     verdict = judge({"real": right, "both": right})
     gap = verdict.contrasts[0].difference
-    assert (verdict.decision, gap.estimate, gap.low, gap.high, gap.df) == ("no evidence", 0, 0, 0, None)
-    assert verdict.smallest_detectable_effect is None
+    assert (verdict.decision, gap.estimate, gap.standard_error) == ("no evidence", 0, pytest.approx(1 / IMAGES))
+    assert 2.7 / IMAGES < verdict.smallest_detectable_effect < 2.9 / IMAGES  # type: ignore[operator]
 
 
 def test_a_design_too_small_to_find_anything_gives_no_effect_above_a_hundred_points() -> None:

@@ -160,10 +160,17 @@ def test_order_of_images_and_replicates_does_not_matter_and_sides_swap() -> None
     assert (swapped.low, swapped.high) == pytest.approx((-first.high, -first.low))
 
 
-def test_without_variation_the_interval_is_exactly_the_estimate() -> None:
+def test_answers_that_agree_on_every_image_leave_the_error_of_one_image() -> None:
     right, wrong = np.ones((5, 60), bool), np.zeros((3, 60), bool)
-    assert contrast(right, wrong) == Interval(1.0, 1.0, 1.0, 0.0, None)
-    assert contrast(right, right) == Interval(0.0, 0.0, 0.0, 0.0, None)
+    one_wrong = right.copy()
+    one_wrong[:, 0] = False
+    for other, gap in ((right, 0.0), (wrong, 1.0)):
+        found = contrast(right, other)
+        assert (found.estimate, found.standard_error, found.df) == (gap, pytest.approx(1 / 60), 59)
+    assert contrast(right, one_wrong).standard_error == pytest.approx(1 / 60)  # the least that can be seen
+    inside = contrast(right, right, LABELS, np.array([0.0, 1.0, 0.0]))
+    count = (LABELS == 3).sum()
+    assert (inside.standard_error, inside.df) == (pytest.approx(1 / count), count - 1)
 
 
 def test_one_replicate_measures_images_alone() -> None:
