@@ -5,16 +5,14 @@ Error bars are two standard errors. Equal results give equal bytes.
 
 from __future__ import annotations
 
-import io
 import math
 from collections.abc import Mapping, Sequence
+from functools import partial
 
-import matplotlib
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_svg import FigureCanvasSVG
-from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, NullLocator
 
+from ops.theory.panels import draw_panels, dress_panel
 from ops.theory.summary import Summary
 
 COLOURS, MARKS = ("#0072b2", "#d55e00"), "oD"  # of Okabe and Ito: told apart by most colour-blind people
@@ -41,14 +39,9 @@ def draw_figure(found: Summary) -> str:
             "published": (found.published_bound, None),
         },
     }
-    with matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": "growset", "font.family": "sans-serif"}):
-        figure = Figure(figsize=(9.0, 6.4), layout="constrained")
-        FigureCanvasSVG(figure)
-        for place, (title, lines) in enumerate(panels.items(), start=1):
-            _draw_panel(figure.add_subplot(2, 2, place), title, found.gamma, lines)
-        out = io.StringIO()
-        figure.savefig(out, format="svg", metadata={"Date": None, "Creator": None})
-    return out.getvalue()
+    return draw_panels(
+        [partial(_draw_panel, title=title, gamma=found.gamma, lines=lines) for title, lines in panels.items()]
+    )
 
 
 def _draw_panel(axes: Axes, title: str, gamma: Sequence[float], lines: Mapping[str, Line]) -> None:
@@ -70,10 +63,7 @@ def _draw_panel(axes: Axes, title: str, gamma: Sequence[float], lines: Mapping[s
     axes.xaxis.set_major_locator(FixedLocator(list(named.values())))
     axes.xaxis.set_minor_locator(NullLocator())
     axes.set_xticks(list(named.values()), list(named))
-    axes.set_xlabel("generated samples for each real one")
-    axes.set_title(title, fontsize=10)
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.grid(axis="y", color="#e5e5e5", linewidth=0.8)
+    dress_panel(axes, title=title, below="generated samples for each real one")
     if len(lines) > 1:
         axes.legend(frameon=False, fontsize=9)
 
