@@ -24,6 +24,7 @@ PATTERNS = (
     "sources/*.yaml",
     "docs/*.md",
     "docs/pictures/*.png",
+    "docs/pictures/*.svg",
     "examples/fashion-mnist/*",
 )
 

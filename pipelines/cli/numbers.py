@@ -28,6 +28,17 @@ class Whole(click.ParamType):
         return number
 
 
+class Wholes(Whole):
+    """Such numbers, with commas between them."""
+
+    name = "integers"
+
+    def convert(self, value: Any, param: click.Parameter | None, context: click.Context | None) -> Any:
+        if not isinstance(value, str):  # click converts a value again
+            return value
+        return [super(Wholes, self).convert(part.strip(), param, context) for part in value.split(",")]
+
+
 class Number(click.ParamType):
     """A finite number from `least`, or above it where `is_open`, to `most`."""
 

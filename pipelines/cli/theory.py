@@ -1,14 +1,15 @@
-"""The commands `growset theory …`: the theory's simulation of a mixture, and its bound for numbers of your own."""
+"""The commands `growset theory …`: a simulated mixture, a bound for your own numbers, an augmentation graph."""
 
 import json
 from pathlib import Path
 
 import click
 
-from pipelines.cli.numbers import Number, Numbers, Whole
+from ops.errors import UserError
+from pipelines.cli.numbers import Number, Numbers, Whole, Wholes
 from pipelines.cli.options import as_json
 
-FIGURE = "theory-gmm.svg"
+FIGURE, GRAPH_FIGURE = "theory-gmm.svg", "theory-graph.svg"
 LARGE = 1_000_000
 
 
@@ -53,12 +54,9 @@ def gmm(
 
     The protocol is that of Zheng et al. 2023. The loss is the negative log-likelihood (NLL), in nats.
     """
-    from ops.errors import UserError
-
     if real % 2:
         raise UserError(f"--real is {real}; allowed: even numbers, because both classes have equally many samples")
-    if figure is not None and (figure.suffix != ".svg" or not figure.parent.is_dir()):
-        raise UserError(f"--figure is {str(figure)!r}; allowed: a file that ends with .svg, in a folder that exists")
+    check_figure(figure)
     from dataclasses import asdict
 
     from ops.files.storage import write_text
@@ -136,3 +134,94 @@ def bound(
         return
     columns = {"none generated": none, f"{generated:,} generated": found}
     click.echo("\n".join([*format_terms(columns), "", *format_advice(advice.sentences, advice.warnings)]))
+
+
+@theory.command(short_help="Show how far to augment more and fewer samples, in a toy.")
+@click.option(
+    "--n",
+    "samples",
+    type=Wholes(2, LARGE),
+    default="30,100,300,1000",
+    show_default=True,
+    metavar="NUMBERS",
+    help="Samples, with commas between the numbers.",
+)
+@click.option(
+    "--radius",
+    type=Numbers(0.001, 10),
+    default="0.4,0.6,0.8,0.9,1,1.1,1.2,1.3,1.4,1.6,1.8,2",
+    show_default=True,
+    metavar="NUMBERS",
+    help="How far a view may lie from its sample, with commas between the numbers. Classes are 2 apart.",
+)
+@click.option(
+    "--features",
+    type=Whole(1, 100),
+    default=2,
+    show_default=True,
+    help="k, the features of the encoder; eigenvalue number k + 1 is the connectivity.",
+)
+@click.option(
+    "--connectivity-constant",
+    type=Number(0, 1e9, is_open=True),
+    default=8.0,
+    show_default=True,
+    help="c1 in the bound c1 α/λ + c2 α; from memory, unconfirmed.",
+)
+@click.option(
+    "--labelling-constant",
+    type=Number(0, 1e9),
+    default=16.0,
+    show_default=True,
+    help="c2 in the bound; from memory, unconfirmed.",
+)
+@click.option("--repeats", type=Whole(2, LARGE), default=20, show_default=True, help="Independent repeats.")
+@click.option("--seed", type=Whole(0, 2**32 - 1), default=0, show_default=True, help="Of all random numbers.")
+@click.option(
+    "--figure",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help=f"Write the figure here, as SVG; default: {GRAPH_FIGURE} in the current folder, and none with --json.",
+)
+@as_json
+def graph(
+    samples: list[int],
+    radius: list[float],
+    features: int,
+    connectivity_constant: float,
+    labelling_constant: float,
+    repeats: int,
+    seed: int,
+    figure: Path | None,
+    as_json: bool,
+) -> None:
+    """Show how far to augment more and fewer samples, in a toy of two Gaussians.
+
+    The augmentation graph of AdaInf's theory (Wang et al. 2024): labelling error α, connectivity λ, their bound, and
+    the radius that minimises it.
+    """
+    check_figure(figure)
+    from dataclasses import asdict
+
+    from ops.files.storage import write_text
+    from ops.theory.best_radius import Constants, sum_up_graphs
+    from pipelines.cli.terminal import progress_sink
+    from pipelines.cli.theory_text import format_graphs
+
+    constants = Constants(connectivity_constant, labelling_constant)
+    with progress_sink(to_stderr=True) as sink:
+        found = sum_up_graphs(
+            samples, radius, features=features, repeats=repeats, seed=seed, constants=constants, sink=sink
+        )
+    click.echo(json.dumps(asdict(found)) if as_json else "\n".join(format_graphs(found)))
+    if figure is not None or not as_json:
+        from ops.theory.graph_figure import draw_graph_figure
+
+        path = figure or Path(GRAPH_FIGURE)
+        write_text(path, draw_graph_figure(found))
+        click.echo(f"figure: {path}", err=as_json)
+
+
+def check_figure(path: Path | None) -> None:
+    """UserError unless it is an SVG in a folder that exists, or none."""
+    if path is not None and (path.suffix != ".svg" or not path.parent.is_dir()):
+        raise UserError(f"--figure is {str(path)!r}; allowed: a file that ends with .svg, in a folder that exists")

@@ -1,7 +1,8 @@
-"""The words of `growset theory`: tables of a simulation and of a bound's terms, advice and warnings, line by line."""
+"""The words of `growset theory`: tables of simulations and of a bound's terms, advice and warnings, line by line."""
 
 from collections.abc import Mapping, Sequence
 
+from ops.theory.best_radius import GraphSummary
 from ops.theory.bound import Bound
 from ops.theory.summary import Summary
 
@@ -61,6 +62,45 @@ def format_terms(columns: Mapping[str, Bound]) -> list[str]:
     ]
     rows.append(("bound", "", *(f"{bound.total:#.4g}" for bound in columns.values())))
     return [*_lay_out(rows, left=2), "m real, n generated, t = m + n samples; M the largest loss, β = B/t"]
+
+
+def format_graphs(found: GraphSummary) -> list[str]:
+    """Connectivity and bound by radius, a column for each number of samples; then the best radius of each, warnings."""
+    names = [f"n = {count:,}" for count in found.samples]
+    connectivity = [("radius", "α", *(part for name in names for part in (name, "± se")))]
+    bounds = [("radius", *names)]
+    for place, radius in enumerate(found.radius):
+        values = [
+            (row[place], errors[place]) for row, errors in zip(found.connectivity, found.connectivity_se, strict=True)
+        ]
+        shown = [part for value, error in values for part in (f"{value:.4f}", f"{error:.2g}")]
+        connectivity.append((f"{radius:g}", f"{100 * found.labelling_error[place]:.2f} %", *shown))
+        bounds.append((f"{radius:g}", *(_show(row[place], "#.3g", "∞") for row in found.bound)))
+    best = [("n", "best radius", "± se", "bound there")]
+    for number, count in enumerate(found.samples):
+        best.append(
+            (
+                f"{count:,}",
+                _show(found.best_radius[number], ".3f"),
+                _show(found.best_radius_se[number], ".2g"),
+                _show(found.best_bound[number], "#.3g"),
+            )
+        )
+    return [
+        f"labelling error α, and connectivity λ, eigenvalue number {found.features + 1}:",
+        *_lay_out(connectivity),
+        "",
+        "bound, the median of the repeats:",
+        *_lay_out(bounds),
+        "",
+        *_lay_out(best),
+        "",
+        *format_advice([], found.warnings),
+    ]
+
+
+def _show(value: float | None, form: str, nothing: str = "–") -> str:
+    return nothing if value is None else format(value, form)
 
 
 def format_advice(sentences: Sequence[str], warnings: Sequence[str]) -> list[str]:

@@ -120,10 +120,72 @@ def test_the_general_bound_shows_every_term_and_advises() -> None:
         assert wrong.exit_code == 2 and wrong.stderr.startswith(f"growset: {option} is '{value}'; allowed: ")
 
 
-def test_it_loads_neither_torch_nor_with_json_matplotlib() -> None:
+def test_the_graph_has_a_list_for_each_figure() -> None:
+    arguments = "graph --n 20,50 --radius 0.9,1.2,2 --repeats 3 --seed 0"
+    found = read_json(*arguments.split())
+    assert found["samples"] == [20, 50] and found["radius"] == [0.9, 1.2, 2] and found["features"] == 2
+    assert len(found["labelling_error"]) == 3
+    for name in ("connectivity", "connectivity_se", "unconnected", "bound"):
+        assert [len(row) for row in found[name]] == [3, 3]
+    assert [len(found[name]) for name in ("best_radius", "best_radius_se", "best_bound")] == [2] * 3
+    assert any("from memory and unconfirmed" in warning for warning in found["warnings"])
+    assert theory(*arguments.split(), "--json").stdout == theory(*arguments.split(), "--json").stdout
+    steeper = read_json(*arguments.split(), "--connectivity-constant", "4", "--labelling-constant", "8")
+    assert steeper["bound"][1] == pytest.approx([value / 2 for value in found["bound"][1]])
+    assert read_json(*arguments.split(), "--features", "1")["connectivity"] < found["connectivity"]
+    unconnected = read_json("graph", "--n", "10", "--radius", "0.01", "--repeats", "2")
+    assert unconnected["bound"] == [[None]] and unconnected["best_radius"] == [None]
+    assert not list(Path().iterdir()), "with --json nothing is written"
+
+
+def test_of_the_graph_there_are_tables_warnings_and_a_figure() -> None:
+    result = theory("graph", "--n", "50,20", "--radius", "1.2,0.1,2", "--repeats", "2")
+    assert result.exit_code == 0, result.output
+    lines = result.stdout.splitlines()
+    assert lines[0] == "labelling error α, and connectivity λ, eigenvalue number 3:"
+    assert " ".join(lines[1].split()) == "radius α n = 50 ± se n = 20 ± se"
+    assert [line.split()[0] for line in lines[2:5]] == ["1.2", "0.1", "2"]
+    assert lines[9].split() == ["0.1", "∞", "∞"]
+    assert [line.split()[0] for line in lines[12:15]] == ["n", "50", "20"]
+    assert any(line.startswith("warning: The bound's constants") for line in lines)
+    assert lines[-1] == "figure: theory-graph.svg"
+    svg = Path("theory-graph.svg").read_text()
+    assert "<svg" in svg and "connectivity: eigenvalue number 3" in svg and "labelling error" in svg
+    named = theory("graph", "--n", "10", "--radius", "0.01", "--repeats", "2", "--json", "--figure", "none.svg")
+    assert json.loads(named.stdout)["samples"] == [10]
+    assert "<svg" in Path("none.svg").read_text(), "of a graph that no radius connects"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        ("--n 1", "--n is '1'; allowed: whole numbers from 2 to 1,000,000"),
+        ("--n 30,,40", "--n is ''; allowed: whole numbers"),
+        ("--n 30.5", "--n is '30.5'; allowed: whole numbers"),
+        ("--n 30,4 --features 4", "4 samples are too few for 4 features; allowed: more samples than features"),
+        ("--n 500000", "500,000 samples would have 100,500,000 views, of which 20,000,000 are allowed"),
+        ("--radius 0", "--radius is '0'; allowed: numbers from 0.001 to 10"),
+        ("--radius 1,-1", "--radius is '-1'; allowed: numbers"),
+        ("--radius 1;2", "--radius is '1;2'; allowed: numbers"),
+        ("--features 0", "--features is '0'; allowed: whole numbers from 1 to 100"),
+        ("--connectivity-constant 0", "--connectivity-constant is '0'; allowed: numbers above 0"),
+        ("--labelling-constant -1", "--labelling-constant is '-1'; allowed: numbers from 0"),
+        ("--repeats 1", "--repeats is '1'; allowed: whole numbers from 2 to 1,000,000"),
+        ("--figure a.png", "--figure is 'a.png'; allowed: a file that ends with .svg"),
+    ],
+)
+def test_a_mistake_about_the_graph_is_one_sentence_and_exit_code_2(arguments: str, sentence: str) -> None:
+    result = theory("graph", *arguments.split())
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert result.stderr.startswith(f"growset: {sentence}") and result.stderr.count("\n") == 1
+    assert not list(Path().iterdir())
+
+
+@pytest.mark.parametrize("command", ["gmm", "graph --n 10"])
+def test_it_loads_neither_torch_nor_with_json_matplotlib(command: str) -> None:
     script = (
         "import sys; from pipelines.cli.main import main;"
-        "main(['theory', 'gmm', '--repeats', '2', '--json'], standalone_mode=False);"
+        f"main(['theory', *{command.split()}, '--repeats', '2', '--json'], standalone_mode=False);"
         "print([name for name in ('torch', 'matplotlib', 'dagster') if name in sys.modules], file=sys.stderr)"
     )
     done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True)
