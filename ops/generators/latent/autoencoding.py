@@ -21,8 +21,8 @@ from ops.generators.latent.sizes import Shape
 from ops.machine.precision import compute_in
 from ops.recipe.latent import LatentSettings
 from ops.training.checkpoint import Checkpoints
-from ops.training.microbatches import in_parts
 from ops.training.state import TrainingState
+from ops.training.terms import Terms
 
 STREAM = 5  # separates the batches and the noise from the flow's
 PART_IMAGES = 50  # images that a thread encodes at a time
@@ -78,22 +78,18 @@ def learn_autoencoder(
     labels: Tensor,
     shape: Shape,
     checkpoints: Checkpoints,
-    *,
-    seed: int,
-    precision: str,
-    pool: ThreadPoolExecutor,
-    device: str = "cpu",
-    on_step: Callable[[int, float], None] = lambda step, loss: None,
+    terms: Terms,
 ) -> TrainingState:
     """Train `autoencoder` on images uint8 [n, C, H, W] whose latents have `shape`; it ends on the CPU.
 
     The rest is as in `ops.generators.denoising.learning.learn`.
     """
-    rating = Rating(autoencoder, settings.autoencoder, images.shape[1]).to(device)
-    rate = in_parts(rating, pool, device)
-    steps = AutoencodingSteps(rate, images, labels, settings, shape, seed=seed, precision=precision, device=device)
-    alone = pool if device == "cpu" else None
-    return learn(autoencoder, steps, settings.autoencoder, checkpoints, device=device, pool=alone, on_step=on_step)
+    device, rate = terms.device, terms.call(Rating(autoencoder, settings.autoencoder, images.shape[1]))
+    steps = AutoencodingSteps(
+        rate, images, labels, settings, shape, seed=terms.seed, precision=terms.precision, device=device
+    )
+    pool, on_step = terms.optimizers_pool, terms.on_step
+    return learn(autoencoder, steps, settings.autoencoder, checkpoints, device=device, pool=pool, on_step=on_step)
 
 
 def encode_all(

@@ -18,8 +18,8 @@ from ops.generators.mae.network import Mae
 from ops.machine.precision import compute_in
 from ops.recipe.mae import SCALED, MaeSettings
 from ops.training.checkpoint import Checkpoints
-from ops.training.microbatches import in_parts
 from ops.training.state import TrainingState
+from ops.training.terms import Terms
 
 STREAM = 7  # separates the choices from those of other trainings with this seed
 PART_IMAGES = 16  # images that a thread encodes at a time
@@ -78,27 +78,25 @@ class RebuildingSteps:
             return self.rate(images, kept.to(self.device)).mean()
 
 
-def learn_mae(
-    mae: Mae,
-    settings: MaeSettings,
-    images: Tensor,
-    checkpoints: Checkpoints,
-    *,
-    seed: int,
-    precision: str,
-    pool: ThreadPoolExecutor,
-    device: str = "cpu",
-    on_step: Callable[[int, float], None] = lambda step, loss: None,
-) -> TrainingState:
+def learn_mae(mae: Mae, settings: MaeSettings, images: Tensor, checkpoints: Checkpoints, terms: Terms) -> TrainingState:
     """Train `mae` on images uint8 [n, C, H, W]; it ends on the CPU, its latents not yet standardised.
 
     The rest is as in `ops.generators.denoising.learning.learn`.
     """
-    rating = Rating(mae, settings.seen_weight).to(device)
-    rate = in_parts(rating, pool, device)
-    steps = RebuildingSteps(rate, images, mae.places, settings, seed=seed, precision=precision, device=device)
-    alone = pool if device == "cpu" else None
-    return learn(mae, steps, settings, checkpoints, device=device, pool=alone, on_step=on_step, section="prior")
+    device, rate = terms.device, terms.call(Rating(mae, settings.seen_weight))
+    steps = RebuildingSteps(
+        rate, images, mae.places, settings, seed=terms.seed, precision=terms.precision, device=device
+    )
+    return learn(
+        mae,
+        steps,
+        settings,
+        checkpoints,
+        device=device,
+        pool=terms.optimizers_pool,
+        on_step=terms.on_step,
+        section="prior",
+    )
 
 
 def standardise(mae: Mae, images: Tensor, pool: ThreadPoolExecutor, device: str) -> None:

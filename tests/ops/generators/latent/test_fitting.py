@@ -28,6 +28,7 @@ from ops.recipe.latent import AutoencoderSettings, LatentSettings
 from ops.recipe.sampler import SamplerSettings
 from ops.training.checkpoint import CHECKPOINT, Checkpoints
 from ops.training.state import Observation
+from ops.training.terms import Terms
 from tests.workspaces import digit_splits
 
 OWN = {"width": 8, "batch_size": 8, "steps": 4, "warmup_steps": 2, "ema_decay": 0.9}
@@ -149,10 +150,8 @@ def test_the_reconstruction_of_digits_gets_better(tmp_path: Path) -> None:
     autoencoder = build_autoencoder(config)
     with start_threads() as pool:
         before = examine(autoencoder, images, pool, "fp32", "cpu")
-        autoencoding.learn_autoencoder(
-            autoencoder, settings, images, labels, (4, 4, 4), Checkpoints(tmp_path, 1), seed=0, precision="fp32",
-            pool=pool,
-        )  # fmt: skip
+        checkpoints, terms = Checkpoints(tmp_path, 1), Terms(0, "fp32", pool)
+        autoencoding.learn_autoencoder(autoencoder, settings, images, labels, (4, 4, 4), checkpoints, terms)
         latents = encode_all(autoencoder, images, pool, "fp32", "cpu")
         after = examine(autoencoder, images, pool, "fp32", "cpu")
     assert after < 0.4 * before and after < 25
