@@ -11,7 +11,6 @@ import pytest
 from ops.chain.driver import Chain
 from ops.classifiers import runs
 from ops.classifiers.runs import Run
-from ops.errors import EnvironmentFault
 from ops.files.manifests import read_manifest
 from ops.files.outputs import RESULTS, VERDICT
 from ops.files.storage import read_json
@@ -88,10 +87,3 @@ def test_a_killed_stage_goes_on_and_gives_the_same_bytes(copied: Workspace, monk
         outcome = chain.run("digits", STAGE)
     assert not outcome.reused and len(done) == 11, "ten trainings, of which one was begun twice"
     assert outcome.manifest["content"] == content
-
-
-def test_a_pool_that_changed_since_the_prior_learnt_from_it_is_told(copied: Workspace) -> None:
-    (copied.root / POOL / "0000.png").unlink()
-    change_recipe(copied.root, "digits", baselines={"real": {}, "fixmatch": ARMS["fixmatch"]})
-    with one_core(), pytest.raises(EnvironmentFault, match="have changed since the prior learnt from them"):
-        Chain(copied, Runtime(workers=1)).run("digits", STAGE)
