@@ -61,7 +61,7 @@ def _take(settings: MaeSettings, fitting: Fitting, config: dict[str, Any], pool:
     assert settings.weights is not None
     channels, height, width = fitting.images.shape[1:]
     folder = check_weights_folder(settings.weights, fitting.root, (channels, height, width))
-    identify_weights(folder, settings.weights)
+    identify_weights(folder, settings.weights, fitting.root)
     named = settings.weights.model_dump(mode="json")
     config = {**config, "network": folder.network, "frame": folder.frame, ORIGIN: named}
     mae = build_mae(config)
