@@ -16,6 +16,7 @@ from ops.files.outputs import RESULTS, VERDICT
 from ops.files.storage import read_json
 from ops.stages.materialization import Runtime
 from ops.workspaces.workspace import Workspace
+from tests.chains import copy_workspace, run_whole
 from tests.priors import POOL, PRIOR, change_recipe, make_prior_workspace
 from tests.workspaces import growset, one_core
 
@@ -37,15 +38,12 @@ def workspace(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
     root = make_prior_workspace(tmp_path_factory.mktemp("pool") / "workspace")
     prior = {**PRIOR, "kind": "instance", "encoder": ENCODER, "steps": 10}
     change_recipe(root, "digits", prior=prior, baselines=ARMS, sampler=SAMPLER, verdict={"curve_seeds": 1})
-    with one_core():
-        result = growset(root, "run", "digits", "--workers", "1")
-    assert result.exit_code == 0, result.output
-    return Workspace(root)
+    return run_whole(root)
 
 
 @pytest.fixture
 def copied(workspace: Workspace, tmp_path: Path) -> Workspace:
-    return Workspace(shutil.copytree(workspace.root, tmp_path / "workspace", symlinks=True))
+    return copy_workspace(workspace, tmp_path)
 
 
 def test_every_arm_is_trained_and_the_verdict_names_both_comparisons(workspace: Workspace) -> None:
