@@ -51,7 +51,7 @@ class MaeWeightsSettings(PretrainedSettings):
 class MaeSettings(TrainedSettings):
     """A masked autoencoder (He et al. 2022): a seed image's tokens are changed a little, or some hidden, and decoded.
 
-    `tokens` and `decoder` have no effect with `weights`, whose folder describes its network.
+    With `weights`, whose folder describes its network, keys of the network and of its training are refused.
     """
 
     class_keys: ClassVar[frozenset[str] | None] = frozenset({"seeds", "class_balanced", "max_copies"})

@@ -18,6 +18,7 @@ from ops.generators.denoising.learning import learn
 from ops.generators.latent.losses import Rating
 from ops.generators.latent.network import Autoencoder
 from ops.generators.latent.sizes import Shape
+from ops.generators.reconstruction import measure_reconstruction
 from ops.machine.precision import compute_in
 from ops.recipe.latent import LatentSettings
 from ops.training.checkpoint import Checkpoints
@@ -114,11 +115,8 @@ def encode_all(
 def examine(autoencoder: Autoencoder, images: Tensor, pool: ThreadPoolExecutor, precision: str, device: str) -> float:
     """Mean absolute difference of images uint8 [n, C, H, W] from their reconstruction, in grey levels."""
 
-    def compare(part: Tensor) -> Tensor:
-        x = part.to(device).float() / 127.5 - 1
-        with torch.inference_mode(), compute_in(precision, device):
-            again = autoencoder.decode(autoencoder.encode(x)).clamp(-1, 1)
-        return (again - x).abs().flatten(1).mean(dim=1).double().cpu()
+    def rebuild(x: Tensor) -> Tensor:
+        with compute_in(precision, device):
+            return autoencoder.decode(autoencoder.encode(x))
 
-    some = images[:: -(-len(images) // EXAMINED)]
-    return round(127.5 * float(torch.cat(list(pool.map(compare, some.split(PART_IMAGES)))).mean()), 4)
+    return measure_reconstruction(rebuild, images, pool, device, part=PART_IMAGES, most=EXAMINED)

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from ops.generators.denoising.learning import learn
 from ops.generators.mae.masking import count_kept, draw_kept
 from ops.generators.mae.network import Mae
+from ops.generators.reconstruction import measure_reconstruction
 from ops.machine.precision import compute_in
 from ops.recipe.mae import SCALED, MaeSettings
 from ops.training.checkpoint import Checkpoints
@@ -122,12 +123,6 @@ def standardise(mae: Mae, images: Tensor, pool: ThreadPoolExecutor, device: str)
 def examine(mae: Mae, images: Tensor, pool: ThreadPoolExecutor, device: str) -> float:
     """Mean absolute difference of images uint8 [n, C, H, W], at most SCALED of them, from what is decoded of them when
     nothing is hidden or changed, in grey levels."""
-
-    def compare(part: Tensor) -> Tensor:
-        x = part.to(device).float() / 127.5 - 1
-        with torch.inference_mode():
-            again = mae.decode(mae.encode(x)).clamp(-1, 1)
-        return (again - x).abs().flatten(1).mean(dim=1).double().cpu()
-
-    some = images[:: -(-len(images) // SCALED)]
-    return round(127.5 * float(torch.cat(list(pool.map(compare, some.split(PART_IMAGES)))).mean()), 4)
+    return measure_reconstruction(
+        lambda x: mae.decode(mae.encode(x)), images, pool, device, part=PART_IMAGES, most=SCALED
+    )
