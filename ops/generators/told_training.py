@@ -28,6 +28,7 @@ def learn_and_tell(
             pool,
             fitting.device,
             lambda step, loss: progress.update(step, loss=round(loss, 4)),
+            fitting.name,
         )
     )
     fitting.sink(f"{name}: {ended.step} steps in {time.monotonic() - started:.0f} s, {precision}")

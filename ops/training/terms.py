@@ -16,7 +16,8 @@ class Terms:
     """The terms on which a network learns, whatever it learns.
 
     seed : every random choice follows from it and the step. precision : the number format, `fp32` or `bf16`. pool : of
-    `start_threads`. on_step : called with the number of steps taken and the loss of the last.
+    `start_threads`. on_step : called with the number of steps taken and the loss of the last. section : of the recipe,
+    where the learning rate is, for advice.
     """
 
     seed: int
@@ -24,11 +25,7 @@ class Terms:
     pool: ThreadPoolExecutor
     device: str = "cpu"
     on_step: Callable[[int, float], None] = lambda step, loss: None
-
-    @property
-    def optimizers_pool(self) -> ThreadPoolExecutor | None:
-        """The threads that optimizers take their steps on; None on a GPU."""
-        return self.pool if self.device == "cpu" else None
+    section: str = "generator"
 
     def call(self, network: nn.Module) -> Callable[..., Tensor]:
         """Move `network` to the device; returns the function that a loss calls for it."""

@@ -18,6 +18,7 @@ from ops.training.loop import Learner, train
 from ops.training.optimizers import build_adamw, build_muons
 from ops.training.schedules import trapezoid
 from ops.training.state import TrainingState
+from ops.training.terms import Terms
 
 CLIP = 1.0  # largest norm of the gradient
 
@@ -79,6 +80,31 @@ def learn(
     )
     network.to("cpu")
     return state
+
+
+def learn_on(
+    terms: Terms,
+    network: nn.Module,
+    find_loss: Callable[[int], Tensor],
+    settings: LearningSettings,
+    checkpoints: Checkpoints,
+    *,
+    prepare: Callable[[int], object] | None = None,
+    key: str = "learning_rate",
+) -> TrainingState:
+    """`learn` on the terms of a training."""
+    return learn(
+        network,
+        find_loss,
+        settings,
+        checkpoints,
+        device=terms.device,
+        pool=terms.pool if terms.device == "cpu" else None,
+        prepare=prepare,
+        on_step=terms.on_step,
+        section=terms.section,
+        key=key,
+    )
 
 
 def _build_muons(network: nn.Module, learning_rate: float, weight_decay: float) -> list[Optimizer]:

@@ -17,7 +17,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ops.generators.denoising.augmentation import augment
-from ops.generators.denoising.learning import learn
+from ops.generators.denoising.learning import learn_on
 from ops.generators.instance.network import Encoder
 from ops.machine.precision import compute_in
 from ops.recipe.arms import Policy
@@ -117,20 +117,10 @@ def learn_encoder(
 
     The rest is as in `ops.generators.denoising.learning.learn`.
     """
-    comparing, device = Comparing(encoder), terms.device
+    comparing = Comparing(encoder)
     compare = terms.call(comparing)
-    steps = ContrastSteps(compare, images, settings, seed=terms.seed, precision=terms.precision, device=device)
-    return learn(
-        comparing,
-        steps,
-        settings,
-        checkpoints,
-        device=device,
-        pool=terms.optimizers_pool,
-        on_step=terms.on_step,
-        section="prior",
-        key="encoder.learning_rate",
-    )
+    steps = ContrastSteps(compare, images, settings, seed=terms.seed, precision=terms.precision, device=terms.device)
+    return learn_on(terms, comparing, steps, settings, checkpoints, key="encoder.learning_rate")
 
 
 def standardise(encoder: Encoder, images: Tensor, pool: ThreadPoolExecutor, device: str) -> Tensor:

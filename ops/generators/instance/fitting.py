@@ -14,7 +14,7 @@ from torch import Tensor
 
 from ops.files.outputs import LOSSES
 from ops.files.storage import write_json
-from ops.generators.denoising.learning import learn
+from ops.generators.denoising.learning import learn_on
 from ops.generators.denoising.network import describe_network
 from ops.generators.denoising.steps import DenoisingSteps
 from ops.generators.instance.contrast import count_carrying, learn_encoder, standardise
@@ -39,7 +39,6 @@ from ops.recipe.instance import InstanceSettings
 from ops.training.checkpoint import Checkpoints
 from ops.training.microbatches import in_parts
 from ops.training.state import LOSS_WINDOW, TrainingState
-from ops.training.terms import Terms
 
 SCRATCH = "encoder"  # folder of its checkpoints
 
@@ -132,11 +131,12 @@ def _learn_flow(
         tell=tell_some,
     )
     checkpoints = Checkpoints(fitting.scratch, settings.checkpoints, lambda step: observer.observe(step, sample))
-
-    def learn_flow(terms: Terms) -> TrainingState:
-        threads, on_step = terms.optimizers_pool, terms.on_step
-        return learn(
-            flow, steps, settings, checkpoints, device=device, pool=threads, prepare=steps.prepare, on_step=on_step
-        )
-
-    return flow, learn_and_tell(fitting, fitting.name, settings.steps, precision, pool, learn_flow)
+    ended = learn_and_tell(
+        fitting,
+        fitting.name,
+        settings.steps,
+        precision,
+        pool,
+        lambda terms: learn_on(terms, flow, steps, settings, checkpoints, prepare=steps.prepare),
+    )
+    return flow, ended

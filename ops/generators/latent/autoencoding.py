@@ -14,7 +14,7 @@ from torch import Tensor
 
 from ops.generators.batches import draw_batch
 from ops.generators.denoising.augmentation import augment
-from ops.generators.denoising.learning import learn
+from ops.generators.denoising.learning import learn_on
 from ops.generators.latent.losses import Rating
 from ops.generators.latent.network import Autoencoder
 from ops.generators.latent.sizes import Shape
@@ -85,12 +85,12 @@ def learn_autoencoder(
 
     The rest is as in `ops.generators.denoising.learning.learn`.
     """
-    device, rate = terms.device, terms.call(Rating(autoencoder, settings.autoencoder, images.shape[1]))
+    rate = terms.call(Rating(autoencoder, settings.autoencoder, images.shape[1]))
     steps = AutoencodingSteps(
-        rate, images, labels, settings, shape, seed=terms.seed, precision=terms.precision, device=device
+        rate, images, labels, settings, shape, seed=terms.seed, precision=terms.precision, device=terms.device
     )
-    pool, on_step = terms.optimizers_pool, terms.on_step
-    return learn(autoencoder, steps, settings.autoencoder, checkpoints, device=device, pool=pool, on_step=on_step)
+    key = "autoencoder.learning_rate"
+    return learn_on(terms, autoencoder, steps, settings.autoencoder, checkpoints, key=key)
 
 
 def encode_all(

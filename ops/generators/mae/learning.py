@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ops.generators.denoising.learning import learn
+from ops.generators.denoising.learning import learn_on
 from ops.generators.mae.masking import count_kept, draw_kept
 from ops.generators.mae.network import Mae
 from ops.generators.reconstruction import measure_reconstruction
@@ -84,20 +84,11 @@ def learn_mae(mae: Mae, settings: MaeSettings, images: Tensor, checkpoints: Chec
 
     The rest is as in `ops.generators.denoising.learning.learn`.
     """
-    device, rate = terms.device, terms.call(Rating(mae, settings.seen_weight))
+    rate = terms.call(Rating(mae, settings.seen_weight))
     steps = RebuildingSteps(
-        rate, images, mae.places, settings, seed=terms.seed, precision=terms.precision, device=device
+        rate, images, mae.places, settings, seed=terms.seed, precision=terms.precision, device=terms.device
     )
-    return learn(
-        mae,
-        steps,
-        settings,
-        checkpoints,
-        device=device,
-        pool=terms.optimizers_pool,
-        on_step=terms.on_step,
-        section="prior",
-    )
+    return learn_on(terms, mae, steps, settings, checkpoints)
 
 
 def standardise(mae: Mae, images: Tensor, pool: ThreadPoolExecutor, device: str) -> None:

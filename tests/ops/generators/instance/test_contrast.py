@@ -130,4 +130,5 @@ def test_an_encoder_that_diverges_is_told_by_its_own_key(monkeypatch: pytest.Mon
         start_threads() as pool,
         pytest.raises(TrainingDiverged, match=r"lower the prior's encoder.learning_rate \(now"),
     ):
-        learn_encoder(build().train(), settings, make_images(8), Checkpoints(tmp_path, 1), Terms(0, "fp32", pool))
+        terms = Terms(0, "fp32", pool, section="prior")
+        learn_encoder(build().train(), settings, make_images(8), Checkpoints(tmp_path, 1), terms)
