@@ -7,8 +7,21 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 from ops.generators.protocol import Fitting
+from ops.machine.progress import Progress
 from ops.training.state import TrainingState
 from ops.training.terms import Terms
+
+
+def make_terms(fitting: Fitting, precision: str, pool: ThreadPoolExecutor, progress: Progress) -> Terms:
+    """The terms of a training of a fitting, whose steps and losses `progress` is told."""
+    return Terms(
+        fitting.seed,
+        precision,
+        pool,
+        fitting.device,
+        lambda step, loss: progress.update(step, loss=round(loss, 4)),
+        fitting.name,
+    )
 
 
 def learn_and_tell(
@@ -21,15 +34,6 @@ def learn_and_tell(
 ) -> TrainingState:
     """What `learn` returns on the terms of a fitting. `name` begins the lines of progress; `steps` are to be taken."""
     progress, started = fitting.progress(name, steps, "steps"), time.monotonic()
-    ended = learn(
-        Terms(
-            fitting.seed,
-            precision,
-            pool,
-            fitting.device,
-            lambda step, loss: progress.update(step, loss=round(loss, 4)),
-            fitting.name,
-        )
-    )
+    ended = learn(make_terms(fitting, precision, pool, progress))
     fitting.sink(f"{name}: {ended.step} steps in {time.monotonic() - started:.0f} s, {precision}")
     return ended
