@@ -39,6 +39,7 @@ from ops.recipe.instance import InstanceSettings
 from ops.training.checkpoint import Checkpoints
 from ops.training.microbatches import in_parts
 from ops.training.state import LOSS_WINDOW, TrainingState
+from ops.training.terms import Terms
 
 SCRATCH = "encoder"  # folder of its checkpoints
 
@@ -83,15 +84,11 @@ def _learn_encoder(
     torch.manual_seed(fitting.seed)
     encoder = build_encoder(config)
     checkpoints = Checkpoints(fitting.scratch / SCRATCH, settings.checkpoints)
-    ended = learn_and_tell(
-        fitting,
-        "encoder",
-        settings.encoder.steps,
-        precision,
-        pool,
-        lambda terms: learn_encoder(encoder, settings.encoder, fitting.images, checkpoints, terms),
-    )
-    return encoder, ended
+
+    def learn(terms: Terms) -> TrainingState:
+        return learn_encoder(encoder, settings.encoder, fitting.images, checkpoints, terms)
+
+    return encoder, learn_and_tell(fitting, "encoder", settings.encoder.steps, precision, pool, learn)
 
 
 def _learn_flow(
@@ -131,12 +128,8 @@ def _learn_flow(
         tell=tell_some,
     )
     checkpoints = Checkpoints(fitting.scratch, settings.checkpoints, lambda step: observer.observe(step, sample))
-    ended = learn_and_tell(
-        fitting,
-        fitting.name,
-        settings.steps,
-        precision,
-        pool,
-        lambda terms: learn_on(terms, flow, steps, settings, checkpoints, prepare=steps.prepare),
-    )
-    return flow, ended
+
+    def learn(terms: Terms) -> TrainingState:
+        return learn_on(terms, flow, steps, settings, checkpoints, prepare=steps.prepare)
+
+    return flow, learn_and_tell(fitting, fitting.name, settings.steps, precision, pool, learn)

@@ -33,6 +33,7 @@ from ops.machine.precision import resolve_precision
 from ops.recipe.latent import LatentSettings
 from ops.training.checkpoint import Checkpoints
 from ops.training.state import LOSS_WINDOW, TrainingState
+from ops.training.terms import Terms
 
 SCRATCH = "autoencoder"  # folder of its checkpoints
 
@@ -81,12 +82,8 @@ def _learn_autoencoder(
     autoencoder = build_autoencoder(config)
     images, labels, shape = fitting.images, fitting.labels, config["latent_shape"]
     checkpoints = Checkpoints(fitting.scratch / SCRATCH, settings.checkpoints)
-    ended = learn_and_tell(
-        fitting,
-        "autoencoder",
-        settings.autoencoder.steps,
-        precision,
-        pool,
-        lambda terms: learn_autoencoder(autoencoder, settings, images, labels, shape, checkpoints, terms),
-    )
-    return autoencoder, ended
+
+    def learn(terms: Terms) -> TrainingState:
+        return learn_autoencoder(autoencoder, settings, images, labels, shape, checkpoints, terms)
+
+    return autoencoder, learn_and_tell(fitting, "autoencoder", settings.autoencoder.steps, precision, pool, learn)

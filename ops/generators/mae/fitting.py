@@ -25,6 +25,7 @@ from ops.machine.precision import resolve_precision
 from ops.recipe.mae import MaeSettings
 from ops.training.checkpoint import Checkpoints
 from ops.training.state import LOSS_WINDOW, TrainingState
+from ops.training.terms import Terms
 
 SHOWN_STRENGTH = 0.4  # of draws during training
 
@@ -46,14 +47,11 @@ def _train(settings: MaeSettings, fitting: Fitting, config: dict[str, Any], pool
     mae, observer = build_mae(config), fitting.watch(settings.max_copies)
     sample = _make_sample(mae, settings, fitting, precision, pool)
     checkpoints = Checkpoints(fitting.scratch, settings.checkpoints, lambda step: observer.observe(step, sample))
-    ended = learn_and_tell(
-        fitting,
-        fitting.name,
-        settings.steps,
-        precision,
-        pool,
-        lambda terms: learn_mae(mae, settings, fitting.images, checkpoints, terms),
-    )
+
+    def learn(terms: Terms) -> TrainingState:
+        return learn_mae(mae, settings, fitting.images, checkpoints, terms)
+
+    ended = learn_and_tell(fitting, fitting.name, settings.steps, precision, pool, learn)
     return _finish(mae, settings, fitting, config, ended, precision, pool)
 
 
