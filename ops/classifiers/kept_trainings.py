@@ -76,7 +76,7 @@ class KeptTrainings:
                 path.unlink(missing_ok=True)
 
 
-OF_POOL = ("pool", "known")  # of examples: what an arm without `unlabelled` does not see
+OF_SOME = ("pool", "known", "is_seed")  # of examples: what only arms see that learn from a pool, or are placebos
 
 
 def is_determined(arm: Arm, examples: Examples) -> bool:
@@ -87,10 +87,13 @@ def is_determined(arm: Arm, examples: Examples) -> bool:
 def hash_examples(examples: Examples, arm: Arm) -> str:
     """sha256 hex of what an arm sees of a training set: the images that weigh something for it, their labels, weights
     and marks. An arm that shows variants sees also the images' keys and parents, so for it all rows count. The images
-    without labels count where the arm learns from them, and the prior's weights where it begins with its encoder."""
+    without labels count where the arm learns from them, the prior's weights where it begins with its encoder, and the
+    seed images where it is a placebo made of them."""
     found, beside = _hash_labelled(examples, arm), dict[str, str]()
     if learns_from_pool(arm):
         beside["pool"] = hash_arrays({"images": examples.find_pool(arm)})
+    if arm.placebo.kind != "none" and examples.is_seed is not None:
+        beside["seeds"] = hash_arrays({"marks": examples.is_seed})
     if needs_encoder(arm):
         assert examples.prior is not None, "the examples were read for other arms"
         beside["prior"] = hash_json([hash_file(examples.prior / name) for name in (CONFIG, WEIGHTS)])
@@ -99,7 +102,7 @@ def hash_examples(examples: Examples, arm: Arm) -> str:
 
 def _hash_labelled(examples: Examples, arm: Arm) -> str:
     if isinstance(arm.variants, GitVariants):
-        values = {field.name: getattr(examples, field.name) for field in fields(examples) if field.name not in OF_POOL}
+        values = {field.name: getattr(examples, field.name) for field in fields(examples) if field.name not in OF_SOME}
         arrays = {name: value for name, value in values.items() if isinstance(value, np.ndarray)}
         return hash_json([hash_arrays(arrays), list(examples.ids)])
     weights, marks = examples.weigh(arm), examples.is_generated

@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from ops.errors import DamagedData, UserError
+from ops.files.hash_cache import HashCache
+from ops.files.hashing import hash_json
 from ops.files.storage import parse_json
 
 _LFS_POINTER = b"version https://git-lfs"
@@ -48,6 +50,12 @@ def check_weights(path: Path) -> None:
             pass
     except SafetensorError as error:
         raise DamagedData(f"{path} is not a valid safetensors file: {error}") from None
+
+
+def open_cache(root: Path, folder: Path) -> HashCache:
+    """The hashes of the folder's files, kept in the workspace `root`."""
+    name = hash_json(str(folder.resolve()))[:16]
+    return HashCache(root / ".growset" / "hashes" / "pipelines" / f"{name}.json")
 
 
 def require_identity(path: Path, found: str, stated: str | None, key: str) -> str:

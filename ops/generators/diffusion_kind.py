@@ -17,6 +17,7 @@ from ops.recipe.diffusion import PipelineSettings, StableDiffusionSettings
 from ops.recipe.sampler import DRAWS_WITH, SamplerSettings
 
 if TYPE_CHECKING:
+    from ops.generators.diffusion.folder import PipelineFolder
     from ops.generators.drawers import DrawerSpec
     from ops.generators.imaginable import OpenedPrior
 
@@ -82,12 +83,8 @@ class DiffusionKind:
         workers: int,
     ) -> Cost:
         from ops.generators.diffusion.cost import guess_pipeline
-        from ops.generators.diffusion.finding import find_pipeline
-        from ops.generators.diffusion.folder import read_pipeline
 
-        path = find_pipeline(settings.model, settings.revision, root)
-        folder = read_pipeline(path, settings.kind, settings.variant, checked=False)
-        return guess_pipeline(settings, sampler, folder, rate, workers)
+        return guess_pipeline(settings, sampler, _read_unchecked(settings, root), rate, workers)
 
     def open_prior(self, folder: Path, sampler: SamplerSettings) -> OpenedPrior:
         """See `ops.generators.imaginable`, also for the next two."""
@@ -104,12 +101,17 @@ class DiffusionKind:
     ) -> float:
         """The autoencoder's decoder, and with unclip the whole diffusion."""
         from ops.generators.diffusion.cost import weigh_decoding
-        from ops.generators.diffusion.finding import find_pipeline
-        from ops.generators.diffusion.folder import read_pipeline
 
-        path = find_pipeline(settings.model, settings.revision, root)
-        folder = read_pipeline(path, settings.kind, settings.variant, checked=False)
-        return weigh_decoding(settings, sampler, folder)
+        return weigh_decoding(settings, sampler, _read_unchecked(settings, root))
+
+
+def _read_unchecked(settings: PipelineSettings, root: Path) -> PipelineFolder:
+    """The folder of a pipeline; its safety checker, which estimates leave out, need not be there."""
+    from ops.generators.diffusion.finding import find_pipeline
+    from ops.generators.diffusion.folder import read_pipeline
+
+    path = find_pipeline(settings.model, settings.revision, root)
+    return read_pipeline(path, settings.kind, settings.variant, checked=False)
 
 
 def require_same_classes(config: Mapping[str, Any], class_names: Sequence[str], whose: str) -> None:

@@ -37,7 +37,7 @@ class MaeKind:
         if settings.weights is None:
             check_shape(settings, shape)
         else:
-            identify_weights(check_weights_folder(settings.weights, root, shape), settings.weights)
+            identify_weights(check_weights_folder(settings.weights, root, shape), settings.weights, root)
 
     def fit(self, settings: MaeSettings, fitting: Fitting) -> dict[str, Any]:
         from ops.generators.mae.fitting import fit_mae

@@ -20,7 +20,9 @@ def count_products(folder: ModelFolder) -> float:
     """Products of one image."""
     found = folder.config.get("vision_config", folder.config)
     config: dict[str, Any] = found if isinstance(found, dict) else {}
-    side = config.get("image_size", DEFAULT_SIDE)
+    side = config.get("image_size")
+    if not isinstance(side, int):
+        side = DEFAULT_SIDE
     if not all(isinstance(config.get(key), int) for key in NEEDED):
         weights = sum((folder.path / name).stat().st_size for name in folder.weights) / BYTES
         return 2.0 * weights * max(1, side // REDUCTION) ** 2

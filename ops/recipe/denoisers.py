@@ -12,6 +12,7 @@ from pydantic import Field, model_validator
 
 from ops.recipe.arms import AutoAugmentation, Policy
 from ops.recipe.generator import KindSettings, TrainedSettings
+from ops.recipe.learning import EmaDecay, Optimizer, WarmupSteps, WeightDecay
 from ops.recipe.pseudo_labels import PseudoLabelSettings
 from ops.recipe.sampler import SamplerSettings
 from ops.settings.kinds import Kind, OneOf
@@ -47,11 +48,11 @@ class DenoiserSettings(TrainedSettings):
     dropout: float = Field(0.0, ge=0, lt=1, description="in the residual blocks, during training")
     steps: Count = Field(1000, description="optimizer steps")
     batch_size: Count = Field(128, description="images per optimizer step")
-    optimizer: Literal["muon", "adamw"] = Field("muon", description="muon needs about half of adamw's steps")
+    optimizer: Optimizer = "muon"
     learning_rate: Positive = Field(0.01, description="decays linearly over the last 30 %; adamw needs about 0.002")
-    weight_decay: float = Field(0.01, ge=0, description="decoupled from the gradient")
-    warmup_steps: int = Field(100, ge=0, description="steps over which the learning rate rises")
-    ema_decay: float = Field(0.998, ge=0, lt=1, description="decay of the averaged weights that are kept")
+    weight_decay: WeightDecay = 0.01
+    warmup_steps: WarmupSteps = 100
+    ema_decay: EmaDecay = 0.998
     class_transfer: float = Field(
         0.0,
         ge=0,
@@ -142,11 +143,11 @@ class DistillationSettings(Section):
     teacher_steps: Count = Field(4, description="Heun steps of each trajectory, a multiple of evaluations")
     steps: Count = Field(300, description="optimizer steps")
     batch_size: Count = Field(128, description="images per optimizer step")
-    optimizer: Literal["muon", "adamw"] = Field("muon", description="muon needs about half of adamw's steps")
+    optimizer: Optimizer = "muon"
     learning_rate: Positive = Field(0.003, description="decays linearly over the last 30 %; adamw needs about 0.001")
-    weight_decay: float = Field(0.0, ge=0, description="decoupled from the gradient")
-    warmup_steps: int = Field(20, ge=0, description="steps over which the learning rate rises")
-    ema_decay: float = Field(0.995, ge=0, lt=1, description="decay of the averaged weights that are kept")
+    weight_decay: WeightDecay = 0.0
+    warmup_steps: WarmupSteps = 20
+    ema_decay: EmaDecay = 0.995
 
     @model_validator(mode="after")
     def _check_steps(self) -> Self:

@@ -13,6 +13,7 @@ from pydantic import Field, field_validator, model_validator
 
 from ops.recipe.generator import KindSettings
 from ops.recipe.imagination import ImaginationSettings
+from ops.recipe.learning import WarmupSteps, WeightDecay
 from ops.recipe.medical import MEDICAL
 from ops.recipe.pretrained import Content
 from ops.recipe.prompts import CLASS, TEMPLATES, check_templates
@@ -70,8 +71,8 @@ class LoraSettings(Section):
     steps: Count = Field(500, description="optimizer steps")
     batch_size: Count = Field(4, description="training images per optimizer step; with preservation as many others")
     learning_rate: Positive = Field(1e-4, description="decays linearly over the last 30 %")
-    weight_decay: float = Field(0.01, ge=0, description="decoupled from the gradient")
-    warmup_steps: int = Field(0, ge=0, description="steps over which the learning rate rises")
+    weight_decay: WeightDecay = 0.01
+    warmup_steps: WarmupSteps = 0
     preservation: PreservationSettings | None = Field(
         None, description="null: none; else what the pipeline could draw before is part of the loss"
     )

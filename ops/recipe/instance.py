@@ -8,6 +8,7 @@ from typing import ClassVar, Literal
 from pydantic import Field
 
 from ops.recipe.denoisers import DenoiserSettings
+from ops.recipe.learning import EmaDecay, Optimizer, WarmupSteps, WeightDecay
 from ops.recipe.sampler import SamplerSettings
 from ops.settings.section import Count, Fraction, Positive, Section
 
@@ -34,11 +35,11 @@ class EncoderSettings(Section):
     )
     steps: Count = Field(600, description="optimizer steps")
     batch_size: int = Field(128, ge=2, description="images per optimizer step, each in two views")
-    optimizer: Literal["muon", "adamw"] = Field("muon", description="muon needs about half of adamw's steps")
+    optimizer: Optimizer = "muon"
     learning_rate: Positive = Field(0.01, description="decays linearly over the last 30 %; adamw needs about 0.002")
-    weight_decay: float = Field(0.01, ge=0, description="decoupled from the gradient")
-    warmup_steps: int = Field(50, ge=0, description="steps over which the learning rate rises")
-    ema_decay: float = Field(0.995, ge=0, lt=1, description="decay of the averaged weights that are kept")
+    weight_decay: WeightDecay = 0.01
+    warmup_steps: WarmupSteps = 50
+    ema_decay: EmaDecay = 0.995
 
 
 class InstanceSettings(DenoiserSettings):

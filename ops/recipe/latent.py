@@ -8,6 +8,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field
 
 from ops.recipe.denoisers import AnyFlowSettings
+from ops.recipe.learning import EmaDecay, Optimizer, WarmupSteps, WeightDecay
 from ops.settings.section import Count, Positive, Section
 
 MOST_HALVINGS = 4
@@ -40,11 +41,11 @@ class AutoencoderSettings(Section):
     )
     steps: Count = Field(1000, description="optimizer steps")
     batch_size: Count = Field(32, description="images per optimizer step")
-    optimizer: Literal["muon", "adamw"] = Field("muon", description="muon needs about half of adamw's steps")
+    optimizer: Optimizer = "muon"
     learning_rate: Positive = Field(0.005, description="decays linearly over the last 30 %; adamw needs about 0.001")
-    weight_decay: float = Field(0.0, ge=0, description="decoupled from the gradient")
-    warmup_steps: int = Field(50, ge=0, description="steps over which the learning rate rises")
-    ema_decay: float = Field(0.995, ge=0, lt=1, description="decay of the averaged weights that are kept")
+    weight_decay: WeightDecay = 0.0
+    warmup_steps: WarmupSteps = 50
+    ema_decay: EmaDecay = 0.995
 
 
 class LatentSettings(AnyFlowSettings):

@@ -7,6 +7,7 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 from pydantic import Field, field_validator, model_validator
 
 from ops.recipe.generator import TrainedSettings
+from ops.recipe.learning import EmaDecay, Optimizer, WarmupSteps, WeightDecay
 from ops.recipe.pretrained import PretrainedSettings
 from ops.recipe.sampler import SamplerSettings
 from ops.settings.section import Positive, Section
@@ -50,7 +51,7 @@ class MaeWeightsSettings(PretrainedSettings):
 class MaeSettings(TrainedSettings):
     """A masked autoencoder (He et al. 2022): a seed image's tokens are changed a little, or some hidden, and decoded.
 
-    `tokens` and `decoder` have no effect with `weights`, whose folder describes its network.
+    With `weights`, whose folder describes its network, keys of the network and of its training are refused.
     """
 
     class_keys: ClassVar[frozenset[str] | None] = frozenset({"seeds", "class_balanced", "max_copies"})
@@ -89,11 +90,11 @@ class MaeSettings(TrainedSettings):
     )
     steps: int = Field(1000, ge=0, description="optimizer steps; with weights 0, which is then the default")
     batch_size: int = Field(128, ge=1, description="images per optimizer step")
-    optimizer: Literal["muon", "adamw"] = Field("muon", description="muon needs about half of adamw's steps")
+    optimizer: Optimizer = "muon"
     learning_rate: Positive = Field(0.01, description="decays linearly over the last 30 %; adamw needs about 0.002")
-    weight_decay: float = Field(0.01, ge=0, description="decoupled from the gradient")
-    warmup_steps: int = Field(50, ge=0, description="steps over which the learning rate rises")
-    ema_decay: float = Field(0.995, ge=0, lt=1, description="decay of the averaged weights that are kept")
+    weight_decay: WeightDecay = 0.01
+    warmup_steps: WarmupSteps = 50
+    ema_decay: EmaDecay = 0.995
 
     @model_validator(mode="before")
     @classmethod

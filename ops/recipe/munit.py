@@ -7,6 +7,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from ops.recipe.generator import TrainedSettings
+from ops.recipe.learning import EmaDecay, WeightDecay
 from ops.recipe.sampler import SamplerSettings
 from ops.settings.section import Count, Fraction, Positive
 
@@ -39,9 +40,9 @@ class MunitSettings(TrainedSettings):
     batch_size: Count = Field(16, description="images per optimizer step; published as 1")
     learning_rate: Positive = Field(1e-3, description="of the maker; decays linearly over the last 30 %")
     critic_rate: Positive | None = Field(None, description="learning rate of the critic; null: twice the maker's")
-    weight_decay: float = Field(1e-4, ge=0, description="decoupled from the gradient")
+    weight_decay: WeightDecay = 1e-4
     warmup_steps: int = Field(50, ge=0, description="steps over which the learning rates rise")
-    ema_decay: float = Field(0.995, ge=0, lt=1, description="decay of the averaged weights that are kept")
+    ema_decay: EmaDecay = 0.995
     adversary: Literal["lsgan", "hinge"] = Field("lsgan", description="the loss between critic and maker")
     spectral_norm: bool = Field(True, description="divide the critic's kernels by their largest singular value")
     reconstruction: Weight = Field(

@@ -12,6 +12,8 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass, fields
 
+TINY = 1e-12  # a divergence below it is none
+
 
 @dataclass(frozen=True)
 class Premises:
@@ -75,10 +77,10 @@ def find_efficient_number(given: Premises) -> int | None:
     """The most efficient number of generated samples: the least n whose generalization term is at most its divergence.
 
     More of them improve the order of the bound no further, because the divergence stays. None where real and generated
-    distribution do not differ: then more are always better. The ratio of generalization to divergence falls with n if
-    𝒯 / n does not rise, as in the mixture and for a constant 𝒯; so the least n is found by halving.
+    distribution differ by less than TINY: then more are always better. The ratio of generalization to divergence falls
+    with n if 𝒯 / n does not rise, as in the mixture and for a constant 𝒯; so the least n is found by halving.
     """
-    if given.divergence == 0:
+    if given.divergence < TINY:
         return None
     low, high = 0, 1
     while not _is_efficient(given, high):

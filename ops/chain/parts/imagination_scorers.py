@@ -19,10 +19,11 @@ import numpy as np
 
 from ops.datasets.axes import to_nchw
 from ops.errors import DamagedData, UserError
+from ops.files.model_folders import open_cache
 from ops.files.outputs import IMAGINATION, IMAGINATION_FACTS, IMAGINATION_SCORER
 from ops.files.storage import read_json, replace_file
 from ops.generators.diffusion.classes import ClassTable, build_class_table, compare_classes, compare_spoken
-from ops.generators.diffusion.finding import find_root, open_cache
+from ops.generators.diffusion.finding import find_root
 from ops.generators.folder import SPOKEN, read_config
 from ops.recipe.scorers import KEY, ClipScorer, ProbeScorer
 

@@ -80,7 +80,8 @@ class Start:
         sampler = sampler or self.sampler
         assert sampler.imagination is not None
         imagining = settle(sampler.imagination, self.classes)
-        return ImaginedFile(folder / CONFIG, sampler, imagining, self.scorer, self.shards, self.data, self.judge)
+        bare = sampler.model_copy(update={"imagination": None})  # a scorer's names of classes have no hash
+        return ImaginedFile(folder / CONFIG, bare, imagining, self.scorer, self.shards, self.data, self.judge)
 
 
 def start_imagination(

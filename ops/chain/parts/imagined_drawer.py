@@ -123,9 +123,10 @@ class ImaginingDrawer:
 class ImaginedFile:
     """A `DrawerSpec` of the generator in the folder of `path`, which may be exported or not.
 
-    sampler : with a number for its strength; its `imagination` is not read, `imagining` takes its place. scorer : the
-    folder of that stage. shards : of the training images, in order, which the scorer's folds refer to. data :
-    statistics of these images, for presets that normalise by them. judge : takes the place of the stage's scorer.
+    sampler : with a number for its strength; its `imagination` is not read, `imagining` takes its place, and without it
+    every drawer has a hash, by which workers keep the last one. scorer : the folder of that stage. shards : of the
+    training images, in order, which the scorer's folds refer to. data : statistics of these images, for presets that
+    normalise by them. judge : takes the place of the stage's scorer.
     """
 
     path: Path

@@ -15,13 +15,11 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from ops.chain.parts.pools import list_ids, mark_known, open_pool
+from ops.chain.parts.pools import list_ids, mark_known, read_seen_pool
 from ops.datasets.index import write_index
 from ops.datasets.pixels import PixelDataset
 from ops.datasets.units import read_units
-from ops.errors import EnvironmentFault
-from ops.files.manifests import read_manifest
-from ops.files.outputs import PROBE, PSEUDO_LABELS, TRAINED_ON
+from ops.files.outputs import PROBE, PSEUDO_LABELS
 from ops.files.storage import write_json
 from ops.generators.describable import DescribingKind, OpenedFeatures
 from ops.generators.registry import KINDS
@@ -30,7 +28,7 @@ from ops.labelling.probes import answer
 from ops.labelling.pseudo_labels import PseudoLabels, take_evenly
 from ops.machine.parallel import start_threads
 from ops.recipe.denoisers import DenoiserSettings
-from ops.sources.pool import PoolImages, read_pool
+from ops.sources.pool import PoolImages
 from ops.stages.materialization import StageRun
 from ops.stages.seen import read_seen
 
@@ -81,7 +79,9 @@ def label_pool(run: StageRun, train: PixelDataset, validation: PixelDataset) -> 
     assert isinstance(run.recipe.generator, DenoiserSettings)
     settings, seen = run.recipe.generator.pseudo_labels, read_seen(run.inputs["prior"])
     assert settings is not None and seen is not None, "the recipe has both"
-    pool, known = _read_pool(run, seen.pool), list_ids(run.inputs["real_images"], ["train"])["train"]
+    real_images = run.inputs["real_images"]
+    pool = read_seen_pool(run.workspace, run.inputs["prior"], real_images)
+    known = list_ids(real_images, ["train"])["train"]
     unlabelled = ~mark_known(pool.ids, known)
     pool = PoolImages(pool.images[unlabelled], np.array(pool.ids)[unlabelled].tolist(), pool.conversions)
     features, sink = _open_features(run, seen.kind), run.runtime.sink
@@ -94,7 +94,7 @@ def label_pool(run: StageRun, train: PixelDataset, validation: PixelDataset) -> 
             validation.labels,
             classes=classes,
             seed=run.recipe.seed,
-            units=read_units(run.inputs["real_images"], train, validation),
+            units=read_units(real_images, train, validation),
             sink=sink,
         )
         best = choice.best
@@ -115,20 +115,6 @@ def label_pool(run: StageRun, train: PixelDataset, validation: PixelDataset) -> 
     return LabelledPool(
         pool.images[taken], found.labels[taken], [pool.ids[row] for row in taken], pl.DataFrame(rows), facts
     )
-
-
-def _read_pool(run: StageRun, name: str) -> PoolImages:
-    """The images that the run's prior was trained on."""
-    real = read_manifest(run.inputs["real_images"])
-    spec = open_pool(run.workspace, name, real["settings"]["source"])
-    height, width, channels = real["metrics"]["shape"]
-    pool = read_pool(spec, (height, width, channels))
-    if pool.ids != pl.read_parquet(run.inputs["prior"] / TRAINED_ON, glob=False)["image_id"].to_list():
-        raise EnvironmentFault(
-            f"the images of the pool '{name}' have changed since the prior was trained on them; run it again:"
-            f" growset run {run.expansion}"
-        )
-    return pool
 
 
 def _open_features(run: StageRun, kind_name: str) -> OpenedFeatures:

@@ -23,7 +23,8 @@ from ops.machine.progress import Sink
 from ops.recipe.profiles import limit_strength
 from ops.recipe.sampler import SamplerSettings
 
-STRENGTHS = (1.0, 0.8, 0.6, 0.4, 0.2)  # without the first for a prior, which would forget the image and its class
+STRENGTHS = (1.0, 0.8, 0.6, 0.4, 0.2)
+MOST_OF_PRIOR = 0.8  # beyond it a prior would forget the image and its class
 
 
 def choose_strength(
@@ -46,8 +47,8 @@ def choose_strength(
     seeds = take_seeds(train)
     config, judge, tried = read_config(generator), load_scorer(scorer), list[dict[str, Any]]()
     kind = KINDS[config["kind"]]
-    most = limit_strength(sampler.imagination)
-    for strength in [each for each in STRENGTHS[not is_labelled(config) :] if each <= most]:
+    most = min(limit_strength(sampler.imagination), 1.0 if is_labelled(config) else MOST_OF_PRIOR)
+    for strength in [each for each in STRENGTHS if each <= most]:
         candidate = _set(sampler, strength)
         drawer: DrawerSpec = TorchFile(generator / CONFIG, kind.load, ("noise", "image"), candidate)
         if imagines is not None:

@@ -66,7 +66,7 @@ def distil(kind: Flow, settings: DistillationSettings, session: Session) -> dict
         device=fitting.device,
     )
     checkpoints = Checkpoints(scratch, 2, session.watch(session.steps, sampler))
-    ended = session.learn(find_loss, settings, checkpoints, progress)
+    ended = session.learn(find_loss, settings, checkpoints, progress, key="distillation.learning_rate")
     return {"best_step": session.steps + ended.best_step, "student_steps": ended.step, "student_pairs": settings.pairs}
 
 

@@ -8,23 +8,36 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import cast
+from typing import Protocol, cast
 
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from ops.recipe.denoisers import DenoiserSettings, DistillationSettings
-from ops.recipe.instance import EncoderSettings
-from ops.recipe.latent import AutoencoderSettings
-from ops.recipe.mae import MaeSettings
 from ops.training.checkpoint import Checkpoints
 from ops.training.loop import Learner, train
 from ops.training.optimizers import build_adamw, build_muons
 from ops.training.schedules import trapezoid
 from ops.training.state import TrainingState
+from ops.training.terms import Terms
 
 CLIP = 1.0  # largest norm of the gradient
-LearningSettings = DenoiserSettings | DistillationSettings | AutoencoderSettings | EncoderSettings | MaeSettings
+
+
+class LearningSettings(Protocol):
+    """A section of a recipe that says how a network learns."""
+
+    @property
+    def steps(self) -> int: ...
+    @property
+    def optimizer(self) -> str: ...
+    @property
+    def learning_rate(self) -> float: ...
+    @property
+    def weight_decay(self) -> float: ...
+    @property
+    def warmup_steps(self) -> int: ...
+    @property
+    def ema_decay(self) -> float: ...
 
 
 def learn(
@@ -67,6 +80,31 @@ def learn(
     )
     network.to("cpu")
     return state
+
+
+def learn_on(
+    terms: Terms,
+    network: nn.Module,
+    find_loss: Callable[[int], Tensor],
+    settings: LearningSettings,
+    checkpoints: Checkpoints,
+    *,
+    prepare: Callable[[int], object] | None = None,
+    key: str = "learning_rate",
+) -> TrainingState:
+    """`learn` on the terms of a training."""
+    return learn(
+        network,
+        find_loss,
+        settings,
+        checkpoints,
+        device=terms.device,
+        pool=terms.pool if terms.device == "cpu" else None,
+        prepare=prepare,
+        on_step=terms.on_step,
+        section=terms.section,
+        key=key,
+    )
 
 
 def _build_muons(network: nn.Module, learning_rate: float, weight_decay: float) -> list[Optimizer]:

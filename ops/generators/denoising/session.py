@@ -9,9 +9,10 @@ from typing import Any
 
 from torch import Tensor
 
-from ops.generators.denoising.learning import LearningSettings, learn
+from ops.generators.denoising.learning import LearningSettings, learn_on
 from ops.generators.denoising.network import ConditionalUNet
 from ops.generators.protocol import Fitting
+from ops.generators.told_training import make_terms
 from ops.machine.progress import Progress
 from ops.recipe.sampler import SamplerSettings
 from ops.training.checkpoint import Checkpoints
@@ -49,17 +50,8 @@ class Session:
         progress: Progress,
         *,
         prepare: Callable[[int], object] | None = None,
+        key: str = "learning_rate",
     ) -> TrainingState:
         """Train the network by `ops.generators.denoising.learning.learn`, and report steps and losses to `progress`."""
-        device = self.fitting.device
-        return learn(
-            self.network,
-            find_loss,
-            settings,
-            checkpoints,
-            device=device,
-            pool=self.pool if device == "cpu" else None,
-            prepare=prepare,
-            on_step=lambda step, loss: progress.update(step, loss=round(loss, 4)),
-            section=self.fitting.name,
-        )
+        terms = make_terms(self.fitting, self.precision, self.pool, progress)
+        return learn_on(terms, self.network, find_loss, settings, checkpoints, prepare=prepare, key=key)

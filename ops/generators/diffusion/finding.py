@@ -1,4 +1,4 @@
-"""Find the folder of a pipeline from a recipe or a generator directory, and what is known of its files' hashes.
+"""Find the folder of a pipeline from a recipe or a generator directory.
 
 Nothing is downloaded: the folder lies in the workspace, or in the Hub's cache on this machine.
 """
@@ -9,17 +9,9 @@ import re
 from pathlib import Path
 
 from ops.errors import UserError
-from ops.files.hash_cache import HashCache
-from ops.files.hashing import hash_json
 from ops.generators.diffusion.folder import INDEX, KEY
 
 _HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
-
-
-def open_cache(root: Path, folder: Path) -> HashCache:
-    """The hashes of a pipeline's files, kept in the workspace `root`."""
-    name = hash_json(str(folder.resolve()))[:16]
-    return HashCache(root / ".growset" / "hashes" / "pipelines" / f"{name}.json")
 
 
 def find_root(folder: Path) -> Path:

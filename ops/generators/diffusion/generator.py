@@ -19,11 +19,12 @@ import torch
 from torch import Tensor
 
 from ops.errors import DamagedData
+from ops.files.model_folders import open_cache
 from ops.files.storage import write_json
 from ops.generators.diffusion.adapter import load_adapter
 from ops.generators.diffusion.classes import ClassTable, build_class_table
 from ops.generators.diffusion.diffuser import Diffuser
-from ops.generators.diffusion.finding import find_pipeline, find_root, open_cache
+from ops.generators.diffusion.finding import find_pipeline, find_root
 from ops.generators.diffusion.folder import PipelineFolder, identify_pipeline, read_pipeline
 from ops.generators.diffusion.numbers import Draw, name_draws
 from ops.generators.diffusion.opening import Parts, choose_precision, open_parts

@@ -17,14 +17,14 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ops.generators.denoising.augmentation import augment
-from ops.generators.denoising.learning import learn
+from ops.generators.denoising.learning import learn_on
 from ops.generators.instance.network import Encoder
 from ops.machine.precision import compute_in
 from ops.recipe.arms import Policy
 from ops.recipe.instance import EncoderSettings
 from ops.training.checkpoint import Checkpoints
-from ops.training.microbatches import in_parts
 from ops.training.state import TrainingState
+from ops.training.terms import Terms
 
 STREAM = 6  # separates the batches and the views from the flow's
 VIEWS = Policy(shift=0.1, scale=0.3, rotation=15.0, gain=0.5, offset=0.1)
@@ -111,36 +111,16 @@ def find_contrast(compared: Tensor) -> Tensor:
 
 
 def learn_encoder(
-    encoder: Encoder,
-    settings: EncoderSettings,
-    images: Tensor,
-    checkpoints: Checkpoints,
-    *,
-    seed: int,
-    precision: str,
-    pool: ThreadPoolExecutor,
-    device: str = "cpu",
-    on_step: Callable[[int, float], None] = lambda step, loss: None,
+    encoder: Encoder, settings: EncoderSettings, images: Tensor, checkpoints: Checkpoints, terms: Terms
 ) -> TrainingState:
     """Train `encoder` on images uint8 [n, C, H, W]; it ends on the CPU, not yet standardised.
 
     The rest is as in `ops.generators.denoising.learning.learn`.
     """
-    comparing = Comparing(encoder).to(device)
-    compare = in_parts(comparing, pool, device)
-    steps = ContrastSteps(compare, images, settings, seed=seed, precision=precision, device=device)
-    alone = pool if device == "cpu" else None
-    return learn(
-        comparing,
-        steps,
-        settings,
-        checkpoints,
-        device=device,
-        pool=alone,
-        on_step=on_step,
-        section="prior",
-        key="encoder.learning_rate",
-    )
+    comparing = Comparing(encoder)
+    compare = terms.call(comparing)
+    steps = ContrastSteps(compare, images, settings, seed=terms.seed, precision=terms.precision, device=terms.device)
+    return learn_on(terms, comparing, steps, settings, checkpoints, key="encoder.learning_rate")
 
 
 def standardise(encoder: Encoder, images: Tensor, pool: ThreadPoolExecutor, device: str) -> Tensor:

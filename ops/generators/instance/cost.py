@@ -19,6 +19,7 @@ from ops.machine.precision import resolve_precision
 from ops.recipe.instance import InstanceSettings
 from ops.recipe.sampler import SamplerSettings
 from ops.training.checkpoint import Checkpoints
+from ops.training.terms import Terms
 
 TIMED_IMAGES = 8  # of a timed pass of the encoder
 
@@ -42,7 +43,7 @@ def _time_steps(encoder: Encoder, settings: InstanceSettings, shape: Shape) -> f
     def train(count: int, checkpoints: Checkpoints, on_step: Callable[[int, float], None]) -> None:
         own = settings.encoder.model_copy(update={"steps": count})
         with start_threads() as pool:
-            learn_encoder(encoder, own, images, checkpoints, seed=0, precision=precision, pool=pool, on_step=on_step)
+            learn_encoder(encoder, own, images, checkpoints, Terms(0, precision, pool, on_step=on_step))
 
     return time_steps(train)
 

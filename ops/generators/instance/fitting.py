@@ -5,7 +5,6 @@ Each training has its own checkpoints, so that a killed run goes on in the one t
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -15,7 +14,7 @@ from torch import Tensor
 
 from ops.files.outputs import LOSSES
 from ops.files.storage import write_json
-from ops.generators.denoising.learning import learn
+from ops.generators.denoising.learning import learn_on
 from ops.generators.denoising.network import describe_network
 from ops.generators.denoising.steps import DenoisingSteps
 from ops.generators.instance.contrast import count_carrying, learn_encoder, standardise
@@ -33,12 +32,14 @@ from ops.generators.instance.network import (
 from ops.generators.instance.sizes import check_pool
 from ops.generators.protocol import Fitting
 from ops.generators.stored_network import save_network
+from ops.generators.told_training import learn_and_tell
 from ops.machine.parallel import start_threads
 from ops.machine.precision import resolve_precision
 from ops.recipe.instance import InstanceSettings
 from ops.training.checkpoint import Checkpoints
 from ops.training.microbatches import in_parts
 from ops.training.state import LOSS_WINDOW, TrainingState
+from ops.training.terms import Terms
 
 SCRATCH = "encoder"  # folder of its checkpoints
 
@@ -82,21 +83,12 @@ def _learn_encoder(
 ) -> tuple[Encoder, TrainingState]:
     torch.manual_seed(fitting.seed)
     encoder = build_encoder(config)
-    progress = fitting.progress("encoder", settings.encoder.steps, "steps")
-    started = time.monotonic()
-    ended = learn_encoder(
-        encoder,
-        settings.encoder,
-        fitting.images,
-        Checkpoints(fitting.scratch / SCRATCH, settings.checkpoints),
-        seed=fitting.seed,
-        precision=precision,
-        pool=pool,
-        device=fitting.device,
-        on_step=lambda step, loss: progress.update(step, loss=round(loss, 4)),
-    )
-    fitting.sink(f"encoder: {ended.step} steps in {time.monotonic() - started:.0f} s, {precision}")
-    return encoder, ended
+    checkpoints = Checkpoints(fitting.scratch / SCRATCH, settings.checkpoints)
+
+    def learn(terms: Terms) -> TrainingState:
+        return learn_encoder(encoder, settings.encoder, fitting.images, checkpoints, terms)
+
+    return encoder, learn_and_tell(fitting, "encoder", settings.encoder.steps, precision, pool, learn)
 
 
 def _learn_flow(
@@ -135,17 +127,9 @@ def _learn_flow(
         noise_share=maths.noise_share,
         tell=tell_some,
     )
-    progress = fitting.progress(fitting.name, settings.steps, "steps")
-    started = time.monotonic()
-    ended = learn(
-        flow,
-        steps,
-        settings,
-        Checkpoints(fitting.scratch, settings.checkpoints, lambda step: observer.observe(step, sample)),
-        device=device,
-        pool=pool if device == "cpu" else None,
-        prepare=steps.prepare,
-        on_step=lambda step, loss: progress.update(step, loss=round(loss, 4)),
-    )
-    fitting.sink(f"{fitting.name}: {ended.step} steps in {time.monotonic() - started:.0f} s, {precision}")
-    return flow, ended
+    checkpoints = Checkpoints(fitting.scratch, settings.checkpoints, lambda step: observer.observe(step, sample))
+
+    def learn(terms: Terms) -> TrainingState:
+        return learn_on(terms, flow, steps, settings, checkpoints, prepare=steps.prepare)
+
+    return flow, learn_and_tell(fitting, fitting.name, settings.steps, precision, pool, learn)

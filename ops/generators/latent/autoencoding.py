@@ -14,15 +14,16 @@ from torch import Tensor
 
 from ops.generators.batches import draw_batch
 from ops.generators.denoising.augmentation import augment
-from ops.generators.denoising.learning import learn
+from ops.generators.denoising.learning import learn_on
 from ops.generators.latent.losses import Rating
 from ops.generators.latent.network import Autoencoder
 from ops.generators.latent.sizes import Shape
+from ops.generators.reconstruction import measure_reconstruction
 from ops.machine.precision import compute_in
 from ops.recipe.latent import LatentSettings
 from ops.training.checkpoint import Checkpoints
-from ops.training.microbatches import in_parts
 from ops.training.state import TrainingState
+from ops.training.terms import Terms
 
 STREAM = 5  # separates the batches and the noise from the flow's
 PART_IMAGES = 50  # images that a thread encodes at a time
@@ -78,22 +79,18 @@ def learn_autoencoder(
     labels: Tensor,
     shape: Shape,
     checkpoints: Checkpoints,
-    *,
-    seed: int,
-    precision: str,
-    pool: ThreadPoolExecutor,
-    device: str = "cpu",
-    on_step: Callable[[int, float], None] = lambda step, loss: None,
+    terms: Terms,
 ) -> TrainingState:
     """Train `autoencoder` on images uint8 [n, C, H, W] whose latents have `shape`; it ends on the CPU.
 
     The rest is as in `ops.generators.denoising.learning.learn`.
     """
-    rating = Rating(autoencoder, settings.autoencoder, images.shape[1]).to(device)
-    rate = in_parts(rating, pool, device)
-    steps = AutoencodingSteps(rate, images, labels, settings, shape, seed=seed, precision=precision, device=device)
-    alone = pool if device == "cpu" else None
-    return learn(autoencoder, steps, settings.autoencoder, checkpoints, device=device, pool=alone, on_step=on_step)
+    rate = terms.call(Rating(autoencoder, settings.autoencoder, images.shape[1]))
+    steps = AutoencodingSteps(
+        rate, images, labels, settings, shape, seed=terms.seed, precision=terms.precision, device=terms.device
+    )
+    key = "autoencoder.learning_rate"
+    return learn_on(terms, autoencoder, steps, settings.autoencoder, checkpoints, key=key)
 
 
 def encode_all(
@@ -118,11 +115,8 @@ def encode_all(
 def examine(autoencoder: Autoencoder, images: Tensor, pool: ThreadPoolExecutor, precision: str, device: str) -> float:
     """Mean absolute difference of images uint8 [n, C, H, W] from their reconstruction, in grey levels."""
 
-    def compare(part: Tensor) -> Tensor:
-        x = part.to(device).float() / 127.5 - 1
-        with torch.inference_mode(), compute_in(precision, device):
-            again = autoencoder.decode(autoencoder.encode(x)).clamp(-1, 1)
-        return (again - x).abs().flatten(1).mean(dim=1).double().cpu()
+    def rebuild(x: Tensor) -> Tensor:
+        with compute_in(precision, device):
+            return autoencoder.decode(autoencoder.encode(x))
 
-    some = images[:: -(-len(images) // EXAMINED)]
-    return round(127.5 * float(torch.cat(list(pool.map(compare, some.split(PART_IMAGES)))).mean()), 4)
+    return measure_reconstruction(rebuild, images, pool, device, part=PART_IMAGES, most=EXAMINED)

@@ -21,6 +21,7 @@ from ops.recipe.denoisers import DenoiserSettings, Moves
 from ops.recipe.latent import LatentSettings
 from ops.recipe.sampler import SamplerSettings
 from ops.training.checkpoint import Checkpoints
+from ops.training.terms import Terms
 
 TIMED_IMAGES = 8  # of a timed pass of a half of the autoencoder
 
@@ -59,18 +60,8 @@ def _time_steps(autoencoder: Autoencoder, settings: LatentSettings, shape: Shape
         own = settings.autoencoder.model_copy(update={"steps": count})
         short = settings.model_copy(update={"autoencoder": own})
         with start_threads() as pool:
-            learn_autoencoder(
-                autoencoder,
-                short,
-                images,
-                labels,
-                latent,
-                checkpoints,
-                seed=0,
-                precision=precision,
-                pool=pool,
-                on_step=on_step,
-            )
+            terms = Terms(0, precision, pool, on_step=on_step)
+            learn_autoencoder(autoencoder, short, images, labels, latent, checkpoints, terms)
 
     return time_steps(train)
 

@@ -5,7 +5,6 @@ Each training has its own checkpoints, so that a killed run goes on in the one t
 
 from __future__ import annotations
 
-import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -28,11 +27,13 @@ from ops.generators.latent.sizes import find_latent_shape
 from ops.generators.latent.spaces import LatentSpace
 from ops.generators.protocol import Fitting
 from ops.generators.stored_network import save_network
+from ops.generators.told_training import learn_and_tell
 from ops.machine.parallel import start_threads
 from ops.machine.precision import resolve_precision
 from ops.recipe.latent import LatentSettings
 from ops.training.checkpoint import Checkpoints
 from ops.training.state import LOSS_WINDOW, TrainingState
+from ops.training.terms import Terms
 
 SCRATCH = "autoencoder"  # folder of its checkpoints
 
@@ -79,20 +80,10 @@ def _learn_autoencoder(
 ) -> tuple[Autoencoder, TrainingState]:
     torch.manual_seed(fitting.seed)
     autoencoder = build_autoencoder(config)
-    progress = fitting.progress("autoencoder", settings.autoencoder.steps, "steps")
-    started = time.monotonic()
-    ended = learn_autoencoder(
-        autoencoder,
-        settings,
-        fitting.images,
-        fitting.labels,
-        config["latent_shape"],
-        Checkpoints(fitting.scratch / SCRATCH, settings.checkpoints),
-        seed=fitting.seed,
-        precision=precision,
-        pool=pool,
-        device=fitting.device,
-        on_step=lambda step, loss: progress.update(step, loss=round(loss, 4)),
-    )
-    fitting.sink(f"autoencoder: {ended.step} steps in {time.monotonic() - started:.0f} s, {precision}")
-    return autoencoder, ended
+    images, labels, shape = fitting.images, fitting.labels, config["latent_shape"]
+    checkpoints = Checkpoints(fitting.scratch / SCRATCH, settings.checkpoints)
+
+    def learn(terms: Terms) -> TrainingState:
+        return learn_autoencoder(autoencoder, settings, images, labels, shape, checkpoints, terms)
+
+    return autoencoder, learn_and_tell(fitting, "autoencoder", settings.autoencoder.steps, precision, pool, learn)

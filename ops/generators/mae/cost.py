@@ -17,6 +17,7 @@ from ops.machine.parallel import start_threads
 from ops.machine.precision import resolve_precision
 from ops.recipe.mae import MaeSettings
 from ops.training.checkpoint import Checkpoints
+from ops.training.terms import Terms
 
 TIMED_IMAGES = 4  # of a timed pass
 
@@ -43,6 +44,6 @@ def _time_steps(mae: Mae, settings: MaeSettings, shape: Shape) -> float:
     def train(count: int, checkpoints: Checkpoints, on_step: Callable[[int, float], None]) -> None:
         short = settings.model_copy(update={"steps": count})
         with start_threads() as pool:
-            learn_mae(mae, short, images, checkpoints, seed=0, precision=precision, pool=pool, on_step=on_step)
+            learn_mae(mae, short, images, checkpoints, Terms(0, precision, pool, on_step=on_step))
 
     return time_steps(train)

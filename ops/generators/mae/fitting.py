@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -20,11 +19,13 @@ from ops.generators.mae.sizes import describe_network
 from ops.generators.mae.weights import check_weights_folder, identify_weights, load_weights
 from ops.generators.protocol import Fitting, Sample
 from ops.generators.stored_network import save_network
+from ops.generators.told_training import learn_and_tell
 from ops.machine.parallel import start_threads
 from ops.machine.precision import resolve_precision
 from ops.recipe.mae import MaeSettings
 from ops.training.checkpoint import Checkpoints
 from ops.training.state import LOSS_WINDOW, TrainingState
+from ops.training.terms import Terms
 
 SHOWN_STRENGTH = 0.4  # of draws during training
 
@@ -45,20 +46,12 @@ def _train(settings: MaeSettings, fitting: Fitting, config: dict[str, Any], pool
     torch.manual_seed(fitting.seed)
     mae, observer = build_mae(config), fitting.watch(settings.max_copies)
     sample = _make_sample(mae, settings, fitting, precision, pool)
-    progress = fitting.progress(fitting.name, settings.steps, "steps")
-    started = time.monotonic()
-    ended = learn_mae(
-        mae,
-        settings,
-        fitting.images,
-        Checkpoints(fitting.scratch, settings.checkpoints, lambda step: observer.observe(step, sample)),
-        seed=fitting.seed,
-        precision=precision,
-        pool=pool,
-        device=fitting.device,
-        on_step=lambda step, loss: progress.update(step, loss=round(loss, 4)),
-    )
-    fitting.sink(f"{fitting.name}: {ended.step} steps in {time.monotonic() - started:.0f} s, {precision}")
+    checkpoints = Checkpoints(fitting.scratch, settings.checkpoints, lambda step: observer.observe(step, sample))
+
+    def learn(terms: Terms) -> TrainingState:
+        return learn_mae(mae, settings, fitting.images, checkpoints, terms)
+
+    ended = learn_and_tell(fitting, fitting.name, settings.steps, precision, pool, learn)
     return _finish(mae, settings, fitting, config, ended, precision, pool)
 
 
@@ -66,7 +59,7 @@ def _take(settings: MaeSettings, fitting: Fitting, config: dict[str, Any], pool:
     assert settings.weights is not None
     channels, height, width = fitting.images.shape[1:]
     folder = check_weights_folder(settings.weights, fitting.root, (channels, height, width))
-    identify_weights(folder, settings.weights)
+    identify_weights(folder, settings.weights, fitting.root)
     named = settings.weights.model_dump(mode="json")
     config = {**config, "network": folder.network, "frame": folder.frame, ORIGIN: named}
     mae = build_mae(config)

@@ -12,14 +12,15 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ops.generators.denoising.learning import learn
+from ops.generators.denoising.learning import learn_on
 from ops.generators.mae.masking import count_kept, draw_kept
 from ops.generators.mae.network import Mae
+from ops.generators.reconstruction import measure_reconstruction
 from ops.machine.precision import compute_in
 from ops.recipe.mae import SCALED, MaeSettings
 from ops.training.checkpoint import Checkpoints
-from ops.training.microbatches import in_parts
 from ops.training.state import TrainingState
+from ops.training.terms import Terms
 
 STREAM = 7  # separates the choices from those of other trainings with this seed
 PART_IMAGES = 16  # images that a thread encodes at a time
@@ -78,27 +79,16 @@ class RebuildingSteps:
             return self.rate(images, kept.to(self.device)).mean()
 
 
-def learn_mae(
-    mae: Mae,
-    settings: MaeSettings,
-    images: Tensor,
-    checkpoints: Checkpoints,
-    *,
-    seed: int,
-    precision: str,
-    pool: ThreadPoolExecutor,
-    device: str = "cpu",
-    on_step: Callable[[int, float], None] = lambda step, loss: None,
-) -> TrainingState:
+def learn_mae(mae: Mae, settings: MaeSettings, images: Tensor, checkpoints: Checkpoints, terms: Terms) -> TrainingState:
     """Train `mae` on images uint8 [n, C, H, W]; it ends on the CPU, its latents not yet standardised.
 
     The rest is as in `ops.generators.denoising.learning.learn`.
     """
-    rating = Rating(mae, settings.seen_weight).to(device)
-    rate = in_parts(rating, pool, device)
-    steps = RebuildingSteps(rate, images, mae.places, settings, seed=seed, precision=precision, device=device)
-    alone = pool if device == "cpu" else None
-    return learn(mae, steps, settings, checkpoints, device=device, pool=alone, on_step=on_step, section="prior")
+    rate = terms.call(Rating(mae, settings.seen_weight))
+    steps = RebuildingSteps(
+        rate, images, mae.places, settings, seed=terms.seed, precision=terms.precision, device=terms.device
+    )
+    return learn_on(terms, mae, steps, settings, checkpoints)
 
 
 def standardise(mae: Mae, images: Tensor, pool: ThreadPoolExecutor, device: str) -> None:
@@ -124,12 +114,6 @@ def standardise(mae: Mae, images: Tensor, pool: ThreadPoolExecutor, device: str)
 def examine(mae: Mae, images: Tensor, pool: ThreadPoolExecutor, device: str) -> float:
     """Mean absolute difference of images uint8 [n, C, H, W], at most SCALED of them, from what is decoded of them when
     nothing is hidden or changed, in grey levels."""
-
-    def compare(part: Tensor) -> Tensor:
-        x = part.to(device).float() / 127.5 - 1
-        with torch.inference_mode():
-            again = mae.decode(mae.encode(x)).clamp(-1, 1)
-        return (again - x).abs().flatten(1).mean(dim=1).double().cpu()
-
-    some = images[:: -(-len(images) // SCALED)]
-    return round(127.5 * float(torch.cat(list(pool.map(compare, some.split(PART_IMAGES)))).mean()), 4)
+    return measure_reconstruction(
+        lambda x: mae.decode(mae.encode(x)), images, pool, device, part=PART_IMAGES, most=SCALED
+    )

@@ -48,24 +48,22 @@ class Embeddings(nn.Module):
         self.register_buffer("position_embeddings", embed_places(grid, width))
 
 
+def build_layers(network: dict[str, Any], half: str) -> tuple[nn.ModuleList, nn.LayerNorm]:
+    """The layers of a half, whose keys begin with `half`, and the norm that follows them."""
+    width, epsilon, bias = network[f"{half}hidden_size"], network["layer_norm_eps"], network["qkv_bias"]
+    heads, inner = network[f"{half}num_attention_heads"], network[f"{half}intermediate_size"]
+    count = network[f"{half}num_hidden_layers"]
+    layers = nn.ModuleList(Layer(width, heads, inner, bias=bias, epsilon=epsilon) for _ in range(count))
+    return layers, nn.LayerNorm(width, eps=epsilon)
+
+
 class Encoder(nn.Module):
     """Images to tokens."""
 
     def __init__(self, network: dict[str, Any]) -> None:
         super().__init__()
-        width, epsilon = network["hidden_size"], network["layer_norm_eps"]
         self.embeddings = Embeddings(network)
-        self.layers = nn.ModuleList(
-            Layer(
-                width,
-                network["num_attention_heads"],
-                network["intermediate_size"],
-                bias=network["qkv_bias"],
-                epsilon=epsilon,
-            )
-            for _ in range(network["num_hidden_layers"])
-        )
-        self.layernorm = nn.LayerNorm(width, eps=epsilon)
+        self.layers, self.layernorm = build_layers(network, "")
 
     def forward(self, x: Tensor, kept: Tensor | None = None, hidden: Tensor | None = None) -> Tensor:
         """Tokens [n, 1 + K, width] of images: of the patches `kept` int64 [n, K] alone, or of all, with some hidden,
@@ -90,21 +88,11 @@ class Decoder(nn.Module):
 
     def __init__(self, network: dict[str, Any]) -> None:
         super().__init__()
-        width, epsilon = network["decoder_hidden_size"], network["layer_norm_eps"]
+        width = network["decoder_hidden_size"]
         self.decoder_embed = nn.Linear(network["hidden_size"], width)
         self.mask_token = nn.Parameter(torch.zeros(1, 1, width))
         self.register_buffer("decoder_pos_embed", embed_places(find_grid(network), width))
-        self.decoder_layers = nn.ModuleList(
-            Layer(
-                width,
-                network["decoder_num_attention_heads"],
-                network["decoder_intermediate_size"],
-                bias=network["qkv_bias"],
-                epsilon=epsilon,
-            )
-            for _ in range(network["decoder_num_hidden_layers"])
-        )
-        self.decoder_norm = nn.LayerNorm(width, eps=epsilon)
+        self.decoder_layers, self.decoder_norm = build_layers(network, "decoder_")
         self.decoder_pred = nn.Linear(width, network["patch_size"] ** 2 * network["num_channels"])
 
     def place(self, tokens: Tensor, kept: Tensor | None = None, hidden: Tensor | None = None) -> Tensor:

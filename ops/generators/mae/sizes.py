@@ -71,5 +71,5 @@ def check_shape(settings: MaeSettings, shape: Shape) -> None:
         raise UserError(f"kind: mae needs images of at least {LEAST_SIDE} pixels a side; these have {side}")
     if patch >= side:
         raise UserError(
-            f"prior.patch {patch} leaves one patch in a side of {side} pixels; at most {(side + 1) // 2} is possible"
+            f"prior.patch {patch} leaves one patch in a side of {side} pixels; at most {side - 1} is possible"
         )

@@ -6,6 +6,7 @@ Nothing is downloaded, and only JSON and safetensors are opened. A check reads h
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ops.errors import DamagedData, UserError
+from ops.files.model_folders import open_cache
 from ops.generators.mae.sizes import Shape
 from ops.pretrained.folder import CONFIG, ModelFolder, find_folder, identify, read_folder
 from ops.pretrained.preprocessing import Preprocessing, read_preprocessing
@@ -41,7 +43,8 @@ DEFAULTS: Mapping[str, Any] = {
     "decoder_intermediate_size": 2048,
     "norm_pix_loss": False,
 }
-COUNTS = tuple(name for name, value in DEFAULTS.items() if type(value) is int)
+COUNTS, FLAGS = (tuple(name for name, value in DEFAULTS.items() if type(value) is kind) for kind in (int, bool))
+EPSILON = "layer_norm_eps"
 HALVES = ("", "decoder_")  # of a network, before its keys
 # Names that weights have in a folder, and in the network; transformers renamed its modules, not the folders.
 RENAMED: tuple[tuple[str, str | Callable[[re.Match[str]], str]], ...] = (
@@ -80,9 +83,12 @@ def check_weights_folder(settings: MaeWeightsSettings, root: Path, shape: Shape)
     return WeightsFolder(folder, network, {"mode": steps.mode, "mean": list(steps.mean), "std": list(steps.std)})
 
 
-def identify_weights(found: WeightsFolder, settings: MaeWeightsSettings) -> str:
-    """The folder's identity; UserError, with the right value, unless the settings state it. Reads all weights."""
-    return identify(found.folder, settings.sha256, KEY)
+def identify_weights(found: WeightsFolder, settings: MaeWeightsSettings, root: Path) -> str:
+    """The folder's identity; UserError, with the right value, unless the settings state it.
+
+    Reads all weights that have changed since the workspace `root` last read them.
+    """
+    return identify(found.folder, settings.sha256, KEY, open_cache(root, found.folder.path))
 
 
 def load_weights(found: WeightsFolder, mae: Mae) -> None:
@@ -133,6 +139,11 @@ def _read_network(folder: ModelFolder) -> dict[str, Any]:
     for name in COUNTS:
         if type(network[name]) is not int or network[name] < 1:
             raise DamagedData(f"{where} has {name} {network[name]!r}; it must be a number from 1 on")
+    for name in FLAGS:
+        if type(network[name]) is not bool:
+            raise DamagedData(f"{where} has {name} {network[name]!r}; it must be true or false")
+    if type(network[EPSILON]) not in (float, int) or network[EPSILON] <= 0:
+        raise DamagedData(f"{where} has {EPSILON} {network[EPSILON]!r}; it must be a number above 0")
     for half in HALVES:
         width, heads = network[f"{half}hidden_size"], network[f"{half}num_attention_heads"]
         if width % heads or width % 4:
@@ -178,10 +189,7 @@ def _require_small(folder: ModelFolder) -> None:
     for part in folder.weights:
         with safe_open(folder.path / part, framework="numpy") as file:
             for name in file.keys():  # noqa: SIM118 (it is no mapping)
-                size = 1
-                for side in file.get_slice(name).get_shape():
-                    size *= side
-                numbers += size
+                numbers += math.prod(file.get_slice(name).get_shape())
     if FLOAT_BYTES * numbers > MOST_BYTES:
         raise UserError(
             f"{KEY}.model: the network in {folder.path} has {numbers / 1e6:.0f} million weights, and its sampler must"

@@ -12,7 +12,6 @@ import pytest
 
 from ops.chain import generated_images as module
 from ops.chain.checks import CHECKS, run_check
-from ops.chain.driver import Chain
 from ops.chain.generated_images import fill_slice, plan_slices
 from ops.chain.parts import units
 from ops.chain.parts.imagined_drawer import ImaginingDrawer
@@ -24,6 +23,7 @@ from ops.files.outputs import GATE, IMAGINATION, IMAGINATION_FACTS, IMAGINED, SE
 from ops.files.storage import read_json
 from ops.stages.materialization import Runtime
 from ops.workspaces.workspace import Workspace
+from tests.chains import assert_checked, copy_workspace, run_stages, run_whole
 from tests.priors import PRIOR, change_recipe, make_prior_workspace
 from tests.workspaces import growset, one_core
 
@@ -33,15 +33,8 @@ SAMPLER = {"usable_from": None, "steps": 1, "solver": "euler", "strength": 0.4, 
 LAST = ("generator_onnx", "generated_images")
 
 
-def imagine(root: Path, strength: Any = 0.4, name: str = "digits", **imagination: Any) -> None:
-    change_recipe(root, name, sampler={**SAMPLER, "strength": strength, "imagination": imagination})
-
-
-def run(workspace: Workspace, *stages: str, name: str = "digits") -> None:
-    chain = Chain(workspace, Runtime(workers=1))
-    with one_core():
-        for stage in stages:
-            chain.run(name, stage)
+def imagine(root: Path, strength: Any = 0.4, **imagination: Any) -> None:
+    change_recipe(root, "digits", sampler={**SAMPLER, "strength": strength, "imagination": imagination})
 
 
 def out(workspace: Workspace, stage: str) -> Path:
@@ -61,15 +54,12 @@ def workspace(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
     change_recipe(root, "digits", prior={**PRIOR, "kind": "latent", "autoencoder": AUTOENCODER})
     change_recipe(root, "digits", scorer={"folds": 2, "steps": 60, "batch_size": 16, "width": 16})
     imagine(root, mode="guided", steps=2, force=True)
-    with one_core():
-        result = growset(root, "run", "digits", "--workers", "1")
-    assert result.exit_code == 0, result.output
-    return Workspace(root)
+    return run_whole(root)
 
 
 @pytest.fixture
 def copied(workspace: Workspace, tmp_path: Path) -> Workspace:
-    return Workspace(shutil.copytree(workspace.root, tmp_path / "workspace", symlinks=True))
+    return copy_workspace(workspace, tmp_path)
 
 
 def test_each_row_says_how_its_image_came_about_and_the_checks_pass(workspace: Workspace) -> None:
@@ -86,9 +76,7 @@ def test_each_row_says_how_its_image_came_about_and_the_checks_pass(workspace: W
     assert read_json(out(workspace, "generator_onnx") / IMAGINATION_FACTS)["preset"] == "corrected"
     metrics = read_manifest(out(workspace, "generated_images"))["metrics"]
     assert metrics["total_gain"] > 0
-    for check in CHECKS:
-        finding = run_check(check, workspace, "digits")
-        assert finding.passed or not check.blocking, finding.sentence
+    assert_checked(workspace)
     assert "mode guided, preset corrected" in (out(workspace, "generator_onnx") / "card.md").read_text()
 
 
@@ -96,7 +84,7 @@ def test_all_modes_share_every_other_factor(copied: Workspace) -> None:
     found = {"guided": read(copied)}
     for mode, more in (("random", {}), ("prior", {}), ("overdraw", {"draws": 2, "force": True})):
         imagine(copied.root, mode=mode, **more)
-        run(copied, *LAST)
+        run_stages(copied, *LAST)
         found[mode] = read(copied)
         assert set(found[mode][2]["mode"]) == {mode}
     guided, random, prior, overdraw = (found[mode][2] for mode in ("guided", "random", "prior", "overdraw"))
@@ -109,7 +97,7 @@ def test_all_modes_share_every_other_factor(copied: Workspace) -> None:
     own = prior["total_after"].mean()
     assert isinstance(best, float) and isinstance(own, float) and best > own
     change_recipe(copied.root, "digits", sampler=SAMPLER)
-    run(copied, *LAST)
+    run_stages(copied, *LAST)
     plain = read_shards(find_shards(out(copied, "generated_images"), "generated")).images
     assert np.abs(plain.astype(int) - found["prior"][0]).max() <= 1  # the exported sampler, with the same noise
 
@@ -131,16 +119,16 @@ def test_a_killed_stage_and_one_in_slices_give_the_same_bytes(
     with monkeypatch.context() as patch:
         patch.setattr(ImaginingDrawer, "draw_recorded", stop)
         with pytest.raises(KeyboardInterrupt):
-            run(copied, "generated_images")
+            run_stages(copied, "generated_images")
     assert not out(copied, "generated_images").exists()
-    run(copied, "generated_images")
+    run_stages(copied, "generated_images")
     assert read_manifest(out(copied, "generated_images"))["content"] == content
     shutil.rmtree(out(copied, "generated_images"))
     runtime = Runtime(workers=1)
     with one_core():
         assert plan_slices(copied, "digits", 2) == 2
         assert sum(fill_slice(copied, "digits", index, 2, runtime) for index in range(2)) == 64
-    run(copied, "generated_images")
+    run_stages(copied, "generated_images")
     assert read_manifest(out(copied, "generated_images"))["content"] == content
 
 
@@ -149,7 +137,7 @@ def test_a_larger_set_holds_the_smaller_one_and_another_filter_draws_nothing(
 ) -> None:
     before = read(copied)
     change_recipe(copied.root, "digits", plan={"ratio": 3.0, "overdraw": 2.0, "rounds": 1})
-    run(copied, "expansion_plan", "generated_images")
+    run_stages(copied, "expansion_plan", "generated_images")
     larger = read(copied)
     rows = np.flatnonzero(larger[1]["k"].to_numpy() < 2)
     assert len(larger[0]) == 192
@@ -160,7 +148,7 @@ def test_a_larger_set_holds_the_smaller_one_and_another_filter_draws_nothing(
     monkeypatch.setattr(module, "_write_contact_sheet", lambda path, first: path.write_bytes(b""))
     with monkeypatch.context() as patch:
         patch.delattr(ImaginingDrawer, "draw_recorded")
-        run(copied, "generated_images")
+        run_stages(copied, "generated_images")
     assert read(copied)[2].equals(larger[2])
 
 
@@ -174,7 +162,7 @@ def test_the_medical_profile_and_hard_seeds_on_a_recipe_that_runs(copied: Worksp
     result = growset(copied.root, "run", "digits")
     assert result.exit_code == 2 and "scorer.augmentation: flip_crop mirrors images" in result.output
     change_recipe(copied.root, "digits", scorer=still)
-    run(copied, "scorer", "expansion_plan", "generator", *LAST)
+    run_stages(copied, "scorer", "expansion_plan", "generator", *LAST)
     settled, facts = (read_json(out(copied, "generator_onnx") / name) for name in (IMAGINATION, IMAGINATION_FACTS))
     assert (settled["sampler"]["strength"], settled["preset"]["ball"]["radius"]) == (0.2, 0.1)
     assert facts["profile"] == "medical" and settled["mode"] == "guided"
@@ -200,12 +188,12 @@ def test_the_strength_is_chosen_by_what_is_imagined_and_faults_are_told_before_a
         "digits",
         sampler={**SAMPLER, "strength": "auto", "keeps": 0.0, "imagination": {"mode": "random"}},
     )
-    run(copied, "generator_onnx")
+    run_stages(copied, "generator_onnx")
     assert [trial["strength"] for trial in read_json(out(copied, "generator_onnx") / GATE)["strengths"]] == [0.8]
     assert read_json(out(copied, "generator_onnx") / IMAGINATION)["sampler"]["strength"] == 0.8
     imagine(copied.root, mode="guided", radius=1e-6, force=True)
     with pytest.raises(UserError, match="imagination cannot be guided"):
-        run(copied, "generator_onnx")
+        run_stages(copied, "generator_onnx")
     imagine(copied.root, mode="guided", steps=0)
     result = growset(copied.root, "run", "digits")
     assert result.exit_code == 2 and "'sampler.imagination.steps'" in result.output

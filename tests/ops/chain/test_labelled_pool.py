@@ -6,7 +6,6 @@ The pool is the source itself: 64 training images, of which 32 are labelled.
 from __future__ import annotations
 
 import json
-import shutil
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +24,7 @@ from ops.labelling.choice import FOLDS
 from ops.stages.materialization import Runtime, StageRun
 from ops.study.pool_labels import measure_pool_labels
 from ops.workspaces.workspace import Workspace
+from tests.chains import copy_workspace, run_whole
 from tests.priors import PRIOR, change_recipe, make_prior_workspace
 from tests.workspaces import digit_splits, growset, one_core
 
@@ -41,10 +41,7 @@ SAMPLER = {"usable_from": None, "steps": 1, "solver": "euler"}
 def workspace(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
     root = make_prior_workspace(tmp_path_factory.mktemp("pool") / "workspace")
     change_recipe(root, "digits", prior={**PRIOR, "pool": "digits"}, generator=GENERATOR, sampler=SAMPLER)
-    with one_core():
-        result = growset(root, "run", "digits", "--workers", "1")
-    assert result.exit_code == 0, result.output
-    return Workspace(root)
+    return run_whole(root)
 
 
 def out(workspace: Workspace, stage: str) -> Path:
@@ -113,7 +110,7 @@ def test_an_unchanged_run_does_nothing_and_a_plan_knows_the_pool(workspace: Work
 
 
 def test_too_few_labelled_images_are_refused_before_anything_is_computed(workspace: Workspace, tmp_path: Path) -> None:
-    copied = Workspace(shutil.copytree(workspace.root, tmp_path / "workspace", symlinks=True))
+    copied = copy_workspace(workspace, tmp_path)
     change_recipe(copied.root, "digits", data={"images_per_class": 2})
     result = growset(copied.root, "check", "digits")
     assert result.exit_code == 2 and f"needs at least {FOLDS} labelled training images" in result.output
@@ -121,7 +118,7 @@ def test_too_few_labelled_images_are_refused_before_anything_is_computed(workspa
 
 
 def test_a_latent_prior_can_be_probed_too(workspace: Workspace, tmp_path: Path) -> None:
-    copied = Workspace(shutil.copytree(workspace.root, tmp_path / "workspace", symlinks=True))
+    copied = copy_workspace(workspace, tmp_path)
     own = {"steps": 20, "batch_size": 16, "width": 8, "warmup_steps": 2, "ema_decay": 0.8, "blocks": 1}
     change_recipe(copied.root, "digits", prior={**PRIOR, "kind": "latent", "pool": "digits", "autoencoder": own})
     chain = Chain(copied, Runtime(workers=1))

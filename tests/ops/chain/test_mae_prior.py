@@ -9,7 +9,6 @@ import numpy as np
 import onnxruntime as ort
 import pytest
 
-from ops.chain.checks import CHECKS, run_check
 from ops.chain.driver import Chain
 from ops.datasets.pixels import read_rows, read_shards
 from ops.datasets.shards import find_shards
@@ -23,9 +22,10 @@ from ops.generators.noise import draw_noise
 from ops.recipe.mae import MaeWeightsSettings
 from ops.stages.materialization import Runtime
 from ops.workspaces.workspace import Workspace
+from tests.chains import assert_checked, run_stages, run_whole
 from tests.maefolders import write_folder
 from tests.priors import IMAGES, POOL, change_recipe, make_prior_workspace
-from tests.workspaces import growset, one_core
+from tests.workspaces import growset
 
 pytestmark = pytest.mark.slow
 HALF = {"width": 16, "layers": 1, "heads": 2}
@@ -46,10 +46,7 @@ def make(root: Path, prior: dict[str, Any], **sampler: Any) -> Workspace:
 
 def test_a_trained_one_draws_variants_again_by_plain_onnx_runtime_and_imagines(tmp_path: Path) -> None:
     workspace = make(tmp_path / "workspace", TRAINED)
-    chain = Chain(workspace, Runtime(workers=1))
-    with one_core():
-        for stage in (*BEFORE, "prior", "generator", *DRAWING):
-            chain.run("digits", stage)
+    run_stages(workspace, *BEFORE, "prior", "generator", *DRAWING)
     prior, exported = (workspace.output("digits", stage) for stage in ("prior", "generator_onnx"))
     assert read_json(prior / PRIOR_FILE) == {"kind": "mae", "pool": POOL, "images": IMAGES, "licence": "CC0-1.0"}
     assert len(list(prior.glob("samples-*.png"))) == 2 and read_json(exported / PARITY)["passed"]
@@ -65,10 +62,8 @@ def test_a_trained_one_draws_variants_again_by_plain_onnx_runtime_and_imagines(t
         assert np.abs(again[0].astype(int) - drawn.images[row]).max() <= 1
     imagination = {"mode": "guided", "group": 2, "steps": 1, "force": True}
     change_recipe(workspace.root, "digits", sampler={**SAMPLER_KEYS, "imagination": imagination})
-    with one_core():
-        assert chain.run("digits", "generator").reused
-        for stage in DRAWING:
-            chain.run("digits", stage)
+    assert Chain(workspace, Runtime(workers=1)).run("digits", "generator").reused
+    run_stages(workspace, *DRAWING)
     folder = workspace.output("digits", "generated_images")
     assert (folder / IMAGINED).exists() and len(read_rows(find_shards(folder, "generated")))
 
@@ -82,13 +77,9 @@ def test_a_whole_run_with_weights_from_elsewhere_says_so(tmp_path: Path) -> None
     assert refused.exit_code == 2 and "prior.weights.sha256 is missing" in refused.output
     found = check_weights_folder(MaeWeightsSettings(**weights), root, (1, 16, 16)).folder.hash_files()
     change_recipe(root, "digits", prior={"kind": "mae", "pool": POOL, "weights": {**weights, "sha256": found}})
-    with one_core():
-        result = growset(root, "run", "digits", "--workers", "1")
-    assert result.exit_code == 0, result.output
+    run_whole(root)
     assert read_manifest(workspace.output("digits", "prior"))["metrics"]["sha256"] == found
-    for check in CHECKS:
-        finding = run_check(check, workspace, "digits")
-        assert finding.passed or not check.blocking, finding.sentence
+    assert_checked(workspace)
     sentence = read_json(workspace.output("digits", "verdict") / VERDICT)["sentence"]
     assert f"a prior that learnt elsewhere (mae) and saw {IMAGES} unlabelled images of {POOL}" in sentence
     assert "What its weights learnt from is not known here." in sentence

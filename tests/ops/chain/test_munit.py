@@ -9,7 +9,6 @@ import numpy as np
 import onnxruntime as ort
 import pytest
 
-from ops.chain.checks import CHECKS, run_check
 from ops.chain.driver import Chain
 from ops.datasets.pixels import read_rows, read_shards
 from ops.datasets.shards import find_shards
@@ -20,7 +19,8 @@ from ops.generators.folder import CONTENT, DECODER, SAMPLER
 from ops.generators.noise import draw_noise
 from ops.stages.materialization import Runtime
 from ops.workspaces.workspace import Workspace
-from tests.workspaces import growset, make_workspace, one_core
+from tests.chains import assert_checked, copy_workspace, run_whole
+from tests.workspaces import make_workspace, one_core
 
 EACH = 2  # variants of each of 32 seed images
 CHANGES = {
@@ -41,10 +41,7 @@ def workspace(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
     lines = path.read_text().splitlines()
     texts = [f"{key}: {CHANGES[key]}" if (key := line.partition(":")[0]) in CHANGES else line for line in lines]
     path.write_text("\n".join(texts) + "\n")
-    with one_core():
-        result = growset(root, "run", "digits", "--workers", "1")
-    assert result.exit_code == 0, result.output
-    return Workspace(root)
+    return run_whole(root)
 
 
 def out(workspace: Workspace, stage: str) -> Path:
@@ -57,9 +54,7 @@ def test_every_seed_image_has_its_variants_and_all_checks_that_block_pass(worksp
     drawn = read_rows(find_shards(out(workspace, "generated_images"), "generated"))
     assert drawn["parent_id"].value_counts()["count"].to_list() == [EACH] * 32
     assert [labels[parent] for parent in drawn["parent_id"]] == drawn["label"].to_list()
-    for check in CHECKS:
-        finding = run_check(check, workspace, "digits")
-        assert finding.passed or not check.blocking, finding.sentence
+    assert_checked(workspace)
     assert read_json(out(workspace, "generator_onnx") / PARITY)["passed"]
     assert [trial["strength"] for trial in read_json(out(workspace, "generator_onnx") / GATE)["strengths"]] == [1.0]
     published = read_shards(find_shards(workspace.published("digits") / "data", "train")).rows
@@ -90,7 +85,7 @@ def test_a_stored_variant_is_drawn_again_by_plain_onnx_runtime_from_its_row(work
 
 
 def test_the_same_recipe_trains_and_draws_the_same_bytes_again(workspace: Workspace, tmp_path: Path) -> None:
-    copied = Workspace(shutil.copytree(workspace.root, tmp_path / "workspace", symlinks=True))
+    copied = copy_workspace(workspace, tmp_path)
     stages = ("generator", "generator_onnx", "generated_images")
     contents = [read_manifest(out(workspace, stage))["files"] for stage in stages]
     for stage in stages:
@@ -105,7 +100,7 @@ def test_the_same_recipe_trains_and_draws_the_same_bytes_again(workspace: Worksp
 def test_a_weaker_strength_exports_again_without_training_and_stays_nearer_to_its_parents(
     workspace: Workspace, tmp_path: Path
 ) -> None:
-    copied = Workspace(shutil.copytree(workspace.root, tmp_path / "workspace", symlinks=True))
+    copied = copy_workspace(workspace, tmp_path)
     path = copied.root / "recipes" / "digits.yaml"
     path.write_text(path.read_text().replace("strength: auto", "strength: 0.0"))
     chain = Chain(copied, Runtime(workers=1))

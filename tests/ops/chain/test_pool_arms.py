@@ -11,12 +11,12 @@ import pytest
 from ops.chain.driver import Chain
 from ops.classifiers import runs
 from ops.classifiers.runs import Run
-from ops.errors import EnvironmentFault
 from ops.files.manifests import read_manifest
 from ops.files.outputs import RESULTS, VERDICT
 from ops.files.storage import read_json
 from ops.stages.materialization import Runtime
 from ops.workspaces.workspace import Workspace
+from tests.chains import copy_workspace, run_whole
 from tests.priors import POOL, PRIOR, change_recipe, make_prior_workspace
 from tests.workspaces import growset, one_core
 
@@ -38,15 +38,12 @@ def workspace(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
     root = make_prior_workspace(tmp_path_factory.mktemp("pool") / "workspace")
     prior = {**PRIOR, "kind": "instance", "encoder": ENCODER, "steps": 10}
     change_recipe(root, "digits", prior=prior, baselines=ARMS, sampler=SAMPLER, verdict={"curve_seeds": 1})
-    with one_core():
-        result = growset(root, "run", "digits", "--workers", "1")
-    assert result.exit_code == 0, result.output
-    return Workspace(root)
+    return run_whole(root)
 
 
 @pytest.fixture
 def copied(workspace: Workspace, tmp_path: Path) -> Workspace:
-    return Workspace(shutil.copytree(workspace.root, tmp_path / "workspace", symlinks=True))
+    return copy_workspace(workspace, tmp_path)
 
 
 def test_every_arm_is_trained_and_the_verdict_names_both_comparisons(workspace: Workspace) -> None:
@@ -88,10 +85,3 @@ def test_a_killed_stage_goes_on_and_gives_the_same_bytes(copied: Workspace, monk
         outcome = chain.run("digits", STAGE)
     assert not outcome.reused and len(done) == 11, "ten trainings, of which one was begun twice"
     assert outcome.manifest["content"] == content
-
-
-def test_a_pool_that_changed_since_the_prior_learnt_from_it_is_told(copied: Workspace) -> None:
-    (copied.root / POOL / "0000.png").unlink()
-    change_recipe(copied.root, "digits", baselines={"real": {}, "fixmatch": ARMS["fixmatch"]})
-    with one_core(), pytest.raises(EnvironmentFault, match="have changed since the prior learnt from them"):
-        Chain(copied, Runtime(workers=1)).run("digits", STAGE)

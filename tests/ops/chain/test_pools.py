@@ -6,13 +6,18 @@ import shutil
 from pathlib import Path
 
 import numpy as np
+import polars as pl
 import pytest
 from click.testing import Result
 
 from ops.chain.contents import read_contents
 from ops.chain.driver import validate
+from ops.chain.parts import pools
 from ops.datasets.identity import content_ids
-from ops.errors import UserError
+from ops.errors import EnvironmentFault, UserError
+from ops.files.outputs import PRIOR as FACTS
+from ops.files.outputs import TRAINED_ON
+from ops.files.storage import write_json
 from ops.scaffold.rehearsal import create_rehearsal
 from ops.sources.pool import adapt, read_pool
 from ops.sources.spec import load_source_spec
@@ -122,6 +127,20 @@ def test_the_content_of_the_pool_is_told_beside_that_of_the_source(root: Path) -
     (root / POOL / "0000.png").unlink()
     after = read_contents(workspace, workspace.load_recipe("digits"))
     assert after["real_images"] == before["real_images"] and after["prior"] != before["prior"]
+
+
+def test_a_pool_that_has_changed_since_the_prior_saw_it_is_not_read_again(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    manifest = {"settings": {"source": "digits"}, "metrics": {"shape": [16, 16, 1]}}
+    monkeypatch.setattr(pools, "read_manifest", lambda folder: manifest)
+    write_json(tmp_path / FACTS, {"pool": POOL})
+    pl.DataFrame({"image_id": content_ids(pool_images())}).write_parquet(tmp_path / TRAINED_ON)
+    found = pools.read_seen_pool(Workspace(root), tmp_path, tmp_path)
+    np.testing.assert_array_equal(found.images, pool_images())
+    (root / POOL / "0000.png").unlink()
+    with pytest.raises(EnvironmentFault, match="the pool 'others' have changed since the prior learnt from them"):
+        pools.read_seen_pool(Workspace(root), tmp_path, tmp_path)
 
 
 def test_a_rehearsal_has_a_pool_of_its_own_without_its_labelled_images(root: Path) -> None:

@@ -12,7 +12,6 @@ import onnxruntime as ort
 import polars as pl
 import pytest
 
-from ops.chain.checks import CHECKS, run_check
 from ops.chain.driver import Chain
 from ops.chain.prior import Sheets
 from ops.datasets.pixels import read_rows, read_shards
@@ -26,6 +25,7 @@ from ops.generators.protocol import Sample
 from ops.stages.materialization import Runtime
 from ops.training.state import Observation
 from ops.workspaces.workspace import Workspace
+from tests.chains import assert_checked, copy_workspace, run_whole
 from tests.priors import IMAGES, POOL, PRIOR, change_recipe, make_prior_workspace
 from tests.workspaces import growset, one_core
 
@@ -37,15 +37,12 @@ TOLD = f"a prior that saw {IMAGES} unlabelled images of {POOL}"
 def workspace(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
     root = make_prior_workspace(tmp_path_factory.mktemp("prior") / "workspace", ("digits", "fewer"))
     change_recipe(root, "fewer", data={"images_per_class": 8}, seed=5)
-    with one_core():
-        result = growset(root, "run", "digits", "--workers", "1")
-    assert result.exit_code == 0, result.output
-    return Workspace(root)
+    return run_whole(root)
 
 
 @pytest.fixture
 def copied(workspace: Workspace, tmp_path: Path) -> Workspace:
-    return Workspace(shutil.copytree(workspace.root, tmp_path / "workspace", symlinks=True))
+    return copy_workspace(workspace, tmp_path)
 
 
 def out(workspace: Workspace, stage: str, expansion: str = "digits") -> Path:
@@ -102,9 +99,7 @@ def test_every_image_is_a_variant_with_the_label_of_its_parent_and_all_blocking_
     drawn = read_rows(find_shards(out(workspace, "generated_images"), "generated"))
     assert drawn["parent_id"].value_counts()["count"].to_list() == [2] * 32
     assert [labels[parent] for parent in drawn["parent_id"]] == drawn["label"].to_list()
-    for check in CHECKS:
-        finding = run_check(check, workspace, "digits")
-        assert finding.passed or not check.blocking, finding.sentence
+    assert_checked(workspace)
     assert read_json(out(workspace, "generator_onnx") / PARITY)["passed"]
     strengths = [trial["strength"] for trial in read_json(out(workspace, "generator_onnx") / GATE)["strengths"]]
     assert strengths == [0.8]  # at 1.0 a prior would forget the image

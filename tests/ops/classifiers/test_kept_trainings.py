@@ -208,6 +208,15 @@ def test_an_arm_is_kept_where_rows_and_facts_are_added_that_only_other_arms_see(
     assert len({hash_examples(each, varied) for each in (less, named, swapped)}) == 3
 
 
+def test_a_placebo_is_kept_by_the_seed_images_that_it_is_made_of_and_no_other_arm_is() -> None:
+    images, labels = make_images(6, 0)
+    plain = Examples(images, labels, np.ones(6), np.arange(6) >= 4)
+    marked = [replace(plain, is_seed=np.arange(6) < count) for count in (2, 4)]
+    placebo, varied = (Arm.model_validate(keys) for keys in ({"placebo": "mixed"}, {"variants": {"kind": "git"}}))
+    assert len({hash_examples(each, placebo) for each in (plain, *marked)}) == 3
+    assert len({hash_examples(each, arm) for each in (plain, *marked) for arm in (Arm(), varied)}) == 2
+
+
 def test_a_training_whose_teacher_was_damaged_meanwhile_is_not_kept(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -10,6 +10,7 @@ import shutil
 import socket
 import struct
 from collections.abc import Callable
+from dataclasses import replace
 from importlib.metadata import PackageNotFoundError
 from importlib.util import find_spec
 from pathlib import Path
@@ -817,6 +818,8 @@ def test_a_plan_knows_what_a_networks_answer_costs(clip_folder: Path, tmp_path: 
     guessed = count_products(read_folder(clip_folder, "", kinds=["clip"]))
     assert 0.5 < guessed / counter.get_total_flops() < 2
     build(tmp_path, "resnet", "ResNetModel")
-    assert count_products(read_folder(tmp_path, "", kinds=["resnet"])) > 0
+    folder = read_folder(tmp_path, "", kinds=["resnet"])
+    sided = [replace(folder, config={**folder.config, "image_size": side}) for side in (224, [224, 224])]
+    assert count_products(folder) == count_products(sided[0]) == count_products(sided[1]) > 0
     smoke = parse_recipe(read_yaml(Path(__file__).parents[3] / "recipes" / "smoke.yaml"), "mine.yaml")
     assert guess_judging(smoke, tmp_path) is None

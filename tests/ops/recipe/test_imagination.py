@@ -25,6 +25,7 @@ from ops.recipe.rehearsal import shrink
 from ops.recipe.schema import Recipe
 from ops.recipe.stages import STAGES
 from ops.settings.reading import read_yaml
+from tests.recipes import refused
 
 SMOKE = Path(__file__).parents[3] / "recipes" / "smoke.yaml"
 OWN = {**read_yaml(SMOKE), "on_new_images": "retrain"}
@@ -86,9 +87,8 @@ def test_a_pipeline_is_a_prior_by_itself(generator: dict[str, Any], mode: str) -
 def test_what_a_pipeline_cannot_imagine_gives_one_sentence(
     generator: dict[str, Any], imagination: Any, sampler: Any, sentence: str
 ) -> None:
-    with pytest.raises(UserError) as caught:
+    with refused(sentence):
         parse_pipeline(generator, imagination, **sampler)
-    assert sentence in str(caught.value) and "\n" not in str(caught.value)
 
 
 def test_fp16_can_hold_what_needs_no_gradient_through_the_network() -> None:
@@ -158,9 +158,8 @@ def test_a_kind_imagines_where_its_section_says_so() -> None:
     ],
 )
 def test_what_does_not_belong_together_gives_one_sentence(imagination: Any, sections: Any, sentence: str) -> None:
-    with pytest.raises(UserError) as caught:
+    with refused(sentence):
         parse(imagination, **sections)
-    assert sentence in str(caught.value) and "\n" not in str(caught.value)
 
 
 def test_a_prior_that_cannot_imagine_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

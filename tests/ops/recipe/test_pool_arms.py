@@ -15,6 +15,7 @@ from ops.recipe.loading import load_recipe, parse_recipe
 from ops.recipe.pool_arms import list_seeing
 from ops.recipe.schema import Recipe
 from ops.settings.reading import read_yaml
+from tests.recipes import refused
 
 SMOKE = Path(__file__).parents[3] / "recipes" / "smoke.yaml"
 KEYS = read_yaml(SMOKE)
@@ -77,9 +78,8 @@ FIX = {"unlabelled": "fixmatch"}
     ],
 )
 def test_what_cannot_be_gives_one_sentence(keys: dict[str, Any], arm: dict[str, Any], sentence: str) -> None:
-    with pytest.raises(UserError) as caught:
+    with refused(sentence):
         parse(keys, x=arm)
-    assert sentence in str(caught.value) and "\n" not in str(caught.value)
 
 
 def test_an_arm_with_generated_images_is_none_of_them() -> None:

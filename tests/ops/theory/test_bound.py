@@ -68,8 +68,9 @@ def test_the_most_efficient_number_is_the_first_by_trying_all(premises: Premises
     assert found == 1 or not is_efficient(found - 1)
 
 
-def test_without_a_divergence_no_number_is_the_most_efficient() -> None:
-    assert find_efficient_number(Premises(50, 1.0, 1.0, 0.0, lambda _: 1.0)) is None
+@pytest.mark.parametrize("divergence", [0.0, 5e-324, 1e-160])
+def test_without_a_divergence_no_number_is_the_most_efficient(divergence: float) -> None:
+    assert find_efficient_number(Premises(50, 1.0, 1.0, divergence, lambda _: 1.0)) is None
 
 
 @given(PREMISES)

@@ -23,6 +23,7 @@ from ops.imagination.projection import Ball
 from ops.judging.scorer import Scorer
 from ops.recipe.imagination import ImaginationSettings
 from ops.recipe.sampler import SamplerSettings
+from ops.recipe.scorers import ClipScorer
 from tests.priorfolders import LABELS, write_prior, write_scorer, write_seeds
 
 
@@ -70,6 +71,10 @@ def test_what_was_settled_is_read_again_where_images_are_drawn(root: Path) -> No
     for key in ("solver", "steps", "guidance", "strength"):
         assert getattr(again.sampler, key) == getattr(settled, key)
     assert again.imagining.describe((3, 2, 2)) == expected.imagining.describe((3, 2, 2)) and again.imagining.group == 2
+    assert settled.imagination is not None
+    named = settled.imagination.model_copy(update={"scorer": ClipScorer(model="clip", class_names={"a": "one"})})
+    placed = found.place(root / "latent", settled.model_copy(update={"imagination": named}))
+    assert placed == expected and hash(placed) == hash(expected), "workers keep a drawer by its hash"
     timing = time_imagination(again, train, found)
     assert timing.own > 0 and timing.plain > 0 and "s on one core" in timing.describe()
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any
 
 import numpy as np
 import polars as pl
@@ -12,14 +10,11 @@ import pytest
 
 from ops.chain.generator import _join
 from ops.chain.generator_onnx import _describe_training
-from ops.chain.parts import labelled_pool
-from ops.chain.parts.labelled_pool import LabelledPool, _read_pool, _tell_lacking
+from ops.chain.parts.labelled_pool import LabelledPool, _tell_lacking
 from ops.datasets.identity import content_ids
-from ops.errors import EnvironmentFault
-from ops.files.outputs import PRIOR, PROBE, PSEUDO_LABELS, ROUNDS, TRAINED_ON
+from ops.files.outputs import PRIOR, PROBE, PSEUDO_LABELS, ROUNDS
 from ops.files.storage import read_json, write_json
 from ops.report.origin import find_origin
-from ops.sources.pool import PoolImages
 from ops.stages.seen import read_seen
 from ops.study.pool_labels import measure_pool_labels
 from tests.workspaces import digit_splits
@@ -63,24 +58,6 @@ def test_a_class_without_pseudo_labels_is_told_in_one_sentence() -> None:
     )
     told = _tell_lacking({"pool": "others", "taken": dict.fromkeys("abc", 0)})
     assert told is not None and "no image of class 'a' in the pool 'others', nor of 2 more classes;" in told
-
-
-def test_a_pool_that_has_changed_since_the_prior_saw_it_is_not_labelled(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    pool = PoolImages(TRAIN.images, TRAIN.rows["image_id"].to_list(), {})
-    manifest = {"settings": {"source": "digits"}, "metrics": {"shape": [16, 16, 1]}}
-    monkeypatch.setattr(labelled_pool, "read_manifest", lambda folder: manifest)
-    monkeypatch.setattr(labelled_pool, "open_pool", lambda *args: None)
-    monkeypatch.setattr(labelled_pool, "read_pool", lambda *args: pool)
-    run: Any = SimpleNamespace(
-        inputs={"prior": tmp_path, "real_images": tmp_path}, workspace=None, expansion="digits", recipe=None
-    )
-    pl.DataFrame({"image_id": pool.ids}).write_parquet(tmp_path / TRAINED_ON)
-    assert _read_pool(run, "others") is pool
-    pl.DataFrame({"image_id": pool.ids[1:]}).write_parquet(tmp_path / TRAINED_ON)
-    with pytest.raises(EnvironmentFault, match="the pool 'others' have changed since the prior was trained on them"):
-        _read_pool(run, "others")
 
 
 def test_people_are_told_that_a_probe_labelled_the_pool(tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ from ops.machine.parallel import start_threads
 from ops.recipe.denoisers import DistillationSettings, FlowSettings
 from ops.recipe.sampler import SamplerSettings
 from ops.training.checkpoint import Checkpoints
+from ops.training.loop import TrainingDiverged
 
 SHAPE = (1, 4, 4)
 SETTINGS = DistillationSettings(evaluations=2, pairs=30, teacher_steps=4, steps=30, batch_size=16, warmup_steps=2)
@@ -115,16 +116,16 @@ def test_every_batch_holds_all_segments_equally_often(tmp_path: Path) -> None:
             assert int(shares[1].max() - shares[1].min()) <= 1
 
 
-def fit(folder: Path, distillation: DistillationSettings | None, scratch: str = "scratch") -> dict[str, object]:
+def fit(folder: Path, distillation: DistillationSettings | None, steps: int = 120) -> dict[str, object]:
     """A flow trained for a few steps on dark and bright images of 8 x 8."""
     labels = torch.arange(2).repeat_interleave(10)
     noise = torch.randint(0, 40, (20, 1, 8, 8), generator=torch.Generator().manual_seed(1))
     images = (noise + 200 * labels[:, None, None, None]).to(torch.uint8)
     settings = FlowSettings(
-        widths=(8, 16), steps=120, batch_size=16, learning_rate=4e-3, warmup_steps=3, ema_decay=0.9, precision="fp32",
+        widths=(8, 16), steps=steps, batch_size=16, learning_rate=4e-3, warmup_steps=3, ema_decay=0.9, precision="fp32",
         distillation=distillation,
     )  # fmt: skip
-    fitting = Fitting(images, labels, ("dark", "bright"), 7, folder, folder / "out", folder / scratch)
+    fitting = Fitting(images, labels, ("dark", "bright"), 7, folder, folder / "out", folder / "scratch")
     return FlowKind().fit(settings, fitting)
 
 
@@ -166,6 +167,12 @@ def test_a_run_that_was_killed_in_the_middle_of_distilling_ends_with_the_same_st
     for name in ("model.safetensors", TEACHER):
         assert (tmp_path / "killed" / "out" / name).read_bytes() == (tmp_path / "whole" / "out" / name).read_bytes()
     assert read_json(tmp_path / "killed" / "out" / "config.json")["kind"] == "flow"
+
+
+def test_a_student_that_diverges_is_told_by_its_own_key(tmp_path: Path) -> None:
+    settings = SETTINGS.model_copy(update={"steps": 20, "learning_rate": 1e30, "warmup_steps": 0})
+    with pytest.raises(TrainingDiverged, match=r"lower the generator's distillation.learning_rate \(now"):
+        fit(tmp_path, settings, steps=1)
 
 
 def test_teacher_steps_must_fill_the_segments() -> None:

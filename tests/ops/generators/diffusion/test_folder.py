@@ -14,7 +14,8 @@ from safetensors.torch import load_file, save_file
 
 from ops.errors import DamagedData, UserError
 from ops.files.hashing import hash_file
-from ops.generators.diffusion.finding import find_pipeline, open_cache
+from ops.files.model_folders import open_cache
+from ops.generators.diffusion.finding import find_pipeline
 from ops.generators.diffusion.folder import read_pipeline
 from ops.generators.diffusion.generator import check_pipeline, load_generator
 from ops.generators.diffusion.opening import open_parts

@@ -145,8 +145,8 @@ def test_a_flagged_variant_is_black_and_says_so_and_is_scored_as_it_was_drawn(
     np.testing.assert_allclose(columns["total_after"], told["total_after"], atol=1e-5)
 
 
-@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device")
-def test_a_gpu_that_is_not_there_is_told(build: Callable[..., ImaginedFile]) -> None:
+def test_a_gpu_that_is_not_there_is_told(build: Callable[..., ImaginedFile], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     spec = build(mode="prior")
     assert spec.choose_provider("auto", allow_fallback=False) == "cpu"
     with pytest.raises(EnvironmentFault, match="torch finds no CUDA device"):

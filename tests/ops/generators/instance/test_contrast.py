@@ -23,6 +23,7 @@ from ops.machine.parallel import start_threads
 from ops.recipe.instance import EncoderSettings
 from ops.training.checkpoint import Checkpoints
 from ops.training.loop import TrainingDiverged
+from ops.training.terms import Terms
 
 
 def make_images(count: int, channels: int = 1) -> Tensor:
@@ -129,6 +130,5 @@ def test_an_encoder_that_diverges_is_told_by_its_own_key(monkeypatch: pytest.Mon
         start_threads() as pool,
         pytest.raises(TrainingDiverged, match=r"lower the prior's encoder.learning_rate \(now"),
     ):
-        learn_encoder(
-            build().train(), settings, make_images(8), Checkpoints(tmp_path, 1), seed=0, precision="fp32", pool=pool
-        )
+        terms = Terms(0, "fp32", pool, section="prior")
+        learn_encoder(build().train(), settings, make_images(8), Checkpoints(tmp_path, 1), terms)

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnx
 import onnxruntime as ort
 import pytest
 import torch
@@ -15,17 +14,16 @@ import torch
 from ops.drawing.inspection import inspect_folder
 from ops.errors import UserError
 from ops.generators.denoising.network import describe_network
-from ops.generators.feeds import make_feeds, spread_draws
 from ops.generators.folder import ENCODER, LABELLED, NET, sampler_name
 from ops.generators.instance.network import build_networks, describe_encoder
 from ops.generators.instance_kind import InstanceGenerator, InstanceKind
 from ops.generators.onnx.engine import Sampler
-from ops.generators.onnx.modules import OPSET
 from ops.generators.onnx.parity import measure_parity
 from ops.generators.onnx.variants import halve_sampler, quantise_sampler
 from ops.generators.registry import find_drawer
 from ops.recipe.instance import EncoderSettings, InstanceSettings
 from ops.recipe.sampler import SamplerSettings
+from tests.graphs import assert_apart, assert_portable, feed_variants, read_metadata
 from tests.perturb import draw_seeds
 
 SHAPE = (3, 11, 14)  # not square; padded for both networks
@@ -58,15 +56,10 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root / "out"
 
 
-def feed(count: int) -> dict[str, np.ndarray]:
-    runs = spread_draws("test", np.arange(count) % 3, SEEDS)
-    return make_feeds(("noise", "image"), SHAPE, runs, seed=1, seeds=SEEDS)
-
-
 def test_the_sampler_alone_draws_what_the_generator_draws(root: Path, tmp_path: Path) -> None:
     path = tmp_path / "alone.onnx"
     path.write_bytes((root / PATH).read_bytes())
-    exported, feeds = Sampler(path), feed(12)
+    exported, feeds = Sampler(path), feed_variants(SEEDS, 12)
     assert exported.info.inputs == ("noise", "image") and exported.info.evaluations == 3
     (drawn,) = ort.InferenceSession(path, providers=["CPUExecutionProvider"]).run(["variant"], feeds)
     assert drawn.shape == (12, 11, 14, 3) and drawn.dtype == np.uint8
@@ -97,15 +90,7 @@ def test_parity_fails_for_networks_that_are_not_the_exported_ones(root: Path, fa
 
 
 def test_a_variant_depends_on_its_own_noise_and_image_and_not_on_the_batch(root: Path) -> None:
-    sampler, feeds = Sampler(root / PATH), feed(9)
-    drawn = sampler.draw(feeds)
-    alone = [sampler.draw({key: array[i : i + 1] for key, array in feeds.items()})[0] for i in range(9)]
-    np.testing.assert_array_equal(drawn, alone)
-    for size in (2, 5):
-        np.testing.assert_array_equal(sampler.with_batch_size(size).draw(feeds), drawn)
-    for key in feeds:
-        other = sampler.draw({**feeds, key: np.roll(feeds[key], 1, axis=0)})
-        assert (other != drawn).any(axis=(1, 2, 3)).all()
+    assert_apart(Sampler(root / PATH), feed_variants(SEEDS, 9))
 
 
 def test_the_encoder_is_a_graph_of_its_own(root: Path) -> None:
@@ -128,20 +113,14 @@ def test_the_folder_is_whole_and_one_that_lacks_a_part_is_refused(root: Path, tm
 
 
 def test_the_graphs_have_one_opset_their_own_names_and_no_folder_of_this_machine(root: Path) -> None:
-    for name in (PATH, NET, ENCODER):
-        model = onnx.load(root / name)
-        assert [(entry.domain, entry.version) for entry in model.opset_import] == [("", OPSET)]
-        names = [tensor.name for tensor in model.graph.initializer]
-        assert len(names) == len(set(names)) and not model.functions
-        content = (root / name).read_bytes()
-        assert str(Path(__file__).parents[4]).encode() not in content and b"site-packages" not in content
-    metadata = {entry.key: entry.value for entry in onnx.load(root / PATH).metadata_props}
+    assert_portable(root, (PATH, NET, ENCODER))
+    metadata = read_metadata(root / PATH)
     assert (metadata["kind"], json.loads(metadata["labels"]), metadata["strength"]) == ("instance", NAMES, "0.4")
 
 
 @pytest.mark.parametrize("make", [quantise_sampler, halve_sampler])
 def test_a_faster_sampler_draws_nearly_the_same(root: Path, tmp_path: Path, make: Any) -> None:
     make(root / PATH, tmp_path / "fast.onnx", **({"seeds": SEEDS} if make is quantise_sampler else {}))
-    one, other = (Sampler(path).draw(feed(24)) for path in (root / PATH, tmp_path / "fast.onnx"))
+    one, other = (Sampler(path).draw(feed_variants(SEEDS, 24)) for path in (root / PATH, tmp_path / "fast.onnx"))
     assert np.abs(one.astype(int) - other).mean() < 3
     assert (one != other).any()

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnx
 import onnxruntime as ort
 import pytest
 import torch
@@ -15,18 +14,17 @@ import torch
 from ops.drawing.inspection import inspect_folder
 from ops.errors import UserError
 from ops.generators.denoising.network import describe_network
-from ops.generators.feeds import make_feeds, spread_draws
 from ops.generators.folder import DECODER, ENCODER, NET, sampler_name
 from ops.generators.kinds.flow import Flow
 from ops.generators.latent.network import build_latent_flow, describe_autoencoder
 from ops.generators.latent_kind import LatentGenerator, LatentKind
 from ops.generators.onnx.engine import Sampler
-from ops.generators.onnx.modules import OPSET
 from ops.generators.onnx.parity import measure_parity
 from ops.generators.onnx.variants import halve_sampler, quantise_sampler
 from ops.generators.registry import find_drawer
 from ops.recipe.latent import LatentSettings
 from ops.recipe.sampler import SamplerSettings
+from tests.graphs import assert_portable, feed_variants, read_metadata
 from tests.perturb import draw_seeds
 
 SHAPE = (3, 10, 13)  # not square, and both sides are padded
@@ -59,11 +57,6 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
-def feed(inputs: tuple[str, ...], count: int) -> dict[str, np.ndarray]:
-    runs = spread_draws("test", np.arange(count) % 3, SEEDS)
-    return make_feeds(inputs, SHAPE, runs, seed=1, seeds=SEEDS)
-
-
 @pytest.mark.parametrize(("name", "sampler"), [("plain", PLAIN), ("varying", VARYING)])
 def test_the_sampler_alone_draws_what_the_generator_draws(
     root: Path, tmp_path: Path, name: str, sampler: SamplerSettings
@@ -74,7 +67,7 @@ def test_the_sampler_alone_draws_what_the_generator_draws(
     varies = sampler.strength is not None
     assert exported.info.inputs == (("noise", "label", "image") if varies else ("noise", "label"))
     assert exported.info.shape == SHAPE and exported.info.evaluations == (6 if varies else 3)
-    feeds = feed(exported.info.inputs, 12)
+    feeds = feed_variants(SEEDS, 12, inputs=exported.info.inputs)
     session = ort.InferenceSession(path, providers=["CPUExecutionProvider"])
     (drawn,) = session.run(["variant" if varies else "image"], feeds)
     assert drawn.shape == (12, 10, 13, 3) and drawn.dtype == np.uint8
@@ -121,7 +114,7 @@ def test_encoder_and_decoder_are_graphs_of_their_own(root: Path) -> None:
 
 
 def test_the_label_and_the_first_numbers_of_the_noise_matter_and_the_others_do_not(root: Path) -> None:
-    sampler, feeds = Sampler(root / "plain" / sampler_name(2)), feed(("noise", "label"), 6)
+    sampler, feeds = Sampler(root / "plain" / sampler_name(2)), feed_variants(SEEDS, 6, inputs=("noise", "label"))
     drawn = sampler.draw(feeds)
     assert (sampler.draw({**feeds, "label": (feeds["label"] + 1) % 3}) != drawn).mean() > 0.1
     first, last = feeds["noise"].copy(), feeds["noise"].copy()
@@ -141,14 +134,8 @@ def test_the_folder_is_whole_and_one_that_lacks_a_part_is_refused(root: Path, tm
 
 
 def test_the_graphs_have_one_opset_their_own_names_and_no_folder_of_this_machine(root: Path) -> None:
-    for name in (sampler_name(2), NET, ENCODER, DECODER):
-        model = onnx.load(root / "plain" / name)
-        assert [(entry.domain, entry.version) for entry in model.opset_import] == [("", OPSET)]
-        names = [tensor.name for tensor in model.graph.initializer]
-        assert len(names) == len(set(names)) and not model.functions
-        content = (root / "plain" / name).read_bytes()
-        assert str(Path(__file__).parents[4]).encode() not in content and b"site-packages" not in content
-    metadata = {entry.key: entry.value for entry in onnx.load(root / "varying" / sampler_name(3)).metadata_props}
+    assert_portable(root / "plain", (sampler_name(2), NET, ENCODER, DECODER))
+    metadata = read_metadata(root / "varying" / sampler_name(3))
     assert (metadata["kind"], json.loads(metadata["labels"]), metadata["strength"]) == ("latent", NAMES, "0.4")
     assert (metadata["solver"], metadata["steps"], metadata["shape"]) == ("euler", "3", "[3, 10, 13]")
 
@@ -157,6 +144,9 @@ def test_the_graphs_have_one_opset_their_own_names_and_no_folder_of_this_machine
 def test_a_faster_sampler_draws_nearly_the_same(root: Path, tmp_path: Path, make: Any) -> None:
     source = root / "plain" / sampler_name(2)
     make(source, tmp_path / "fast.onnx")
-    one, other = (Sampler(path).draw(feed(("noise", "label"), 24)) for path in (source, tmp_path / "fast.onnx"))
+    one, other = (
+        Sampler(path).draw(feed_variants(SEEDS, 24, inputs=("noise", "label")))
+        for path in (source, tmp_path / "fast.onnx")
+    )
     assert np.abs(one.astype(int) - other).mean() < 3
     assert (one != other).any()

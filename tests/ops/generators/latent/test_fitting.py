@@ -27,7 +27,9 @@ from ops.machine.parallel import start_threads, use_threads
 from ops.recipe.latent import AutoencoderSettings, LatentSettings
 from ops.recipe.sampler import SamplerSettings
 from ops.training.checkpoint import CHECKPOINT, Checkpoints
+from ops.training.loop import TrainingDiverged
 from ops.training.state import Observation
+from ops.training.terms import Terms
 from tests.workspaces import digit_splits
 
 OWN = {"width": 8, "batch_size": 8, "steps": 4, "warmup_steps": 2, "ema_decay": 0.9}
@@ -149,10 +151,8 @@ def test_the_reconstruction_of_digits_gets_better(tmp_path: Path) -> None:
     autoencoder = build_autoencoder(config)
     with start_threads() as pool:
         before = examine(autoencoder, images, pool, "fp32", "cpu")
-        autoencoding.learn_autoencoder(
-            autoencoder, settings, images, labels, (4, 4, 4), Checkpoints(tmp_path, 1), seed=0, precision="fp32",
-            pool=pool,
-        )  # fmt: skip
+        checkpoints, terms = Checkpoints(tmp_path, 1), Terms(0, "fp32", pool)
+        autoencoding.learn_autoencoder(autoencoder, settings, images, labels, (4, 4, 4), checkpoints, terms)
         latents = encode_all(autoencoder, images, pool, "fp32", "cpu")
         after = examine(autoencoder, images, pool, "fp32", "cpu")
     assert after < 0.4 * before and after < 25
@@ -161,6 +161,17 @@ def test_the_reconstruction_of_digits_gets_better(tmp_path: Path) -> None:
     assert (latents.std(dim=(0, 2, 3)) - 1).abs().max() < 1e-2
     with torch.inference_mode():
         assert torch.allclose(autoencoder.encode(images.float() / 127.5 - 1), latents, atol=1e-4)
+
+
+def test_an_autoencoder_that_diverges_is_told_by_its_own_key(tmp_path: Path) -> None:
+    own = AutoencoderSettings(**{**OWN, "learning_rate": 1e30, "warmup_steps": 0})  # type: ignore[arg-type]
+    config = {"channels": 1, "height": 16, "width": 16, **describe_autoencoder(own, (1, 16, 16))}
+    settings, told = LatentSettings(autoencoder=own), r"lower the prior's autoencoder.learning_rate \(now"
+    with start_threads() as pool, pytest.raises(TrainingDiverged, match=told):
+        autoencoding.learn_autoencoder(
+            build_autoencoder(config), settings, *take_digits(), (4, 4, 4), Checkpoints(tmp_path, 1),
+            Terms(0, "fp32", pool, section="prior"),
+        )  # fmt: skip
 
 
 def test_a_channel_of_latents_that_does_not_vary_is_not_blown_up() -> None:

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnx
 import onnxruntime as ort
 import pytest
 import torch
@@ -15,19 +14,18 @@ import torch
 from ops.drawing.inspection import inspect_folder
 from ops.errors import UserError
 from ops.files.storage import read_json, write_json
-from ops.generators.feeds import make_feeds, spread_draws
 from ops.generators.folder import CONFIG, DECODER, LABELLED, SAMPLER
 from ops.generators.mae.mae_prior import MaePrior
 from ops.generators.mae.network import build_mae
 from ops.generators.mae.sizes import describe_network
 from ops.generators.mae_kind import MaeGenerator, MaeKind
 from ops.generators.onnx.engine import Sampler
-from ops.generators.onnx.modules import OPSET
 from ops.generators.onnx.parity import measure_parity
 from ops.generators.prior_kind import SEEN
 from ops.generators.registry import find_drawer
 from ops.recipe.mae import MaeSettings
 from ops.recipe.sampler import SamplerSettings
+from tests.graphs import assert_apart, assert_portable, feed_variants, read_metadata
 from tests.perturb import draw_seeds
 
 pytestmark = pytest.mark.slow  # the exporter takes seconds for each graph
@@ -56,15 +54,10 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root / "out"
 
 
-def feed(count: int) -> dict[str, np.ndarray]:
-    runs = spread_draws("test", np.arange(count) % 3, SEEDS)
-    return make_feeds(("noise", "image"), SHAPE, runs, seed=1, seeds=SEEDS)
-
-
 def test_the_sampler_alone_draws_what_the_generator_draws(root: Path, tmp_path: Path) -> None:
     path = tmp_path / "alone.onnx"
     path.write_bytes((root / SAMPLER).read_bytes())
-    exported, feeds = Sampler(path), feed(12)
+    exported, feeds = Sampler(path), feed_variants(SEEDS, 12)
     assert exported.info.inputs == ("noise", "image") and exported.info.evaluations == 1
     (drawn,) = ort.InferenceSession(path, providers=["CPUExecutionProvider"]).run(["variant"], feeds)
     assert drawn.shape == (12, 9, 12, 3) and drawn.dtype == np.uint8
@@ -96,13 +89,7 @@ def test_parity_fails_for_a_network_that_is_not_the_exported_one(root: Path, fau
 
 
 def test_a_variant_depends_on_its_own_noise_and_image_and_not_on_the_batch(root: Path) -> None:
-    sampler, feeds = Sampler(root / SAMPLER), feed(9)
-    drawn = sampler.draw(feeds)
-    for size in (1, 2, 5):
-        np.testing.assert_array_equal(sampler.with_batch_size(size).draw(feeds), drawn)
-    for key in feeds:
-        other = sampler.draw({**feeds, key: np.roll(feeds[key], 1, axis=0)})
-        assert (other != drawn).any(axis=(1, 2, 3)).all()
+    assert_apart(Sampler(root / SAMPLER), feed_variants(SEEDS, 9))
 
 
 def test_the_folder_is_whole_and_one_that_lacks_a_part_is_refused(root: Path, tmp_path: Path) -> None:
@@ -118,13 +105,8 @@ def test_the_folder_is_whole_and_one_that_lacks_a_part_is_refused(root: Path, tm
 
 
 def test_the_graphs_have_one_opset_their_own_names_and_no_folder_of_this_machine(root: Path) -> None:
-    for name in (SAMPLER, DECODER):
-        model = onnx.load(root / name)
-        assert [(entry.domain, entry.version) for entry in model.opset_import] == [("", OPSET)]
-        assert not model.functions
-        content = (root / name).read_bytes()
-        assert str(Path(__file__).parents[4]).encode() not in content and b"site-packages" not in content
-    metadata = {entry.key: entry.value for entry in onnx.load(root / SAMPLER).metadata_props}
+    assert_portable(root, (SAMPLER, DECODER))
+    metadata = read_metadata(root / SAMPLER)
     assert (metadata["kind"], json.loads(metadata["labels"]), metadata["strength"]) == ("mae", NAMES, "0.4")
 
 

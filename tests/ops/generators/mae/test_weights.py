@@ -89,7 +89,7 @@ def test_another_hash_and_none_are_refused_with_the_right_one(tmp_path: Path) ->
             MaeKind().check(settings, tmp_path, (), (1, 10, 10))
         assert str(right.sha256) in str(caught.value)
     found = check_weights_folder(right, tmp_path, (1, 10, 10))
-    assert identify_weights(found, right) == right.sha256
+    assert identify_weights(found, right, tmp_path) == right.sha256
     MaeKind().check(MaeSettings(weights=right), tmp_path, (), (1, 10, 10))
 
 
@@ -104,6 +104,8 @@ def test_another_hash_and_none_are_refused_with_the_right_one(tmp_path: Path) ->
         ({"patch_size": 5}, DamagedData, "no multiple of its patch_size"),
         ({"num_attention_heads": 3}, DamagedData, "hidden_size 16, which 3 heads and 4 must divide"),
         ({"num_hidden_layers": "2"}, DamagedData, "num_hidden_layers '2'; it must be a number"),
+        ({"norm_pix_loss": "false"}, DamagedData, "norm_pix_loss 'false'; it must be true or false"),
+        ({"layer_norm_eps": "1e-12"}, DamagedData, "layer_norm_eps '1e-12'; it must be a number above 0"),
     ],
 )
 def test_a_folder_of_another_network_is_refused(

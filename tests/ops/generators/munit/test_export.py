@@ -7,16 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnx
 import onnxruntime as ort
 import pytest
 import torch
 
 from ops.drawing.inspection import inspect_folder
 from ops.errors import DamagedData, UserError
-from ops.generators import munit_kind
 from ops.generators.drawers import SamplerInfo
-from ops.generators.feeds import Feeds, make_feeds, spread_draws
+from ops.generators.feeds import Feeds
 from ops.generators.folder import CONTENT, DECODER, SAMPLER, WEIGHTS, find_sampler
 from ops.generators.munit.network import build_makers, describe_munit
 from ops.generators.munit_kind import MunitGenerator, MunitKind
@@ -24,11 +22,11 @@ from ops.generators.noise import draw_noise
 from ops.generators.onnx import coded
 from ops.generators.onnx.coded import CodedDrawer, CodedFile
 from ops.generators.onnx.engine import Sampler
-from ops.generators.onnx.modules import OPSET
 from ops.generators.onnx.parity import measure_parity
 from ops.generators.registry import find_drawer
 from ops.recipe.munit import MunitSettings
 from ops.recipe.sampler import SamplerSettings
+from tests.graphs import assert_portable, feed_variants, read_metadata
 from tests.perturb import draw_seeds
 
 SHAPE = (3, 10, 13)  # not square, and both sides are padded
@@ -63,10 +61,8 @@ def weak(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return export(tmp_path_factory.mktemp("weak"), 0.0)
 
 
-def feed(count: int, seed: int = 0) -> dict[str, np.ndarray]:
-    """Variants of the seed images in turn."""
-    runs = spread_draws("test", np.arange(count) % 2, SEEDS)
-    return make_feeds(("noise", "image"), SHAPE, runs, seed=seed, seeds=SEEDS)
+def feed(count: int, seed: int = 0) -> Feeds:
+    return feed_variants(SEEDS, count, seed=seed)
 
 
 def assert_near(drawn: np.ndarray, expected: np.ndarray) -> None:
@@ -96,19 +92,13 @@ def test_parity_fails_for_makers_that_are_not_the_exported_ones(folder: Path) ->
 
 
 def test_the_graphs_are_of_one_opset_and_name_no_folder_of_this_machine(folder: Path) -> None:
-    root = Path(munit_kind.__file__).parents[2]
-    for name in (SAMPLER, CONTENT, DECODER):
-        model = onnx.load(folder / name)
-        assert [(entry.domain, entry.version) for entry in model.opset_import] == [("", OPSET)]
-        assert {node.domain for node in model.graph.node} <= {""} and not model.functions
-        content = (folder / name).read_bytes()
-        assert str(root).encode() not in content and b"site-packages" not in content
+    assert_portable(folder, (SAMPLER, CONTENT, DECODER))
     sizes = [(folder / name).stat().st_size for name in (SAMPLER, CONTENT, DECODER)]
     assert sizes[0] < 1.1 * sum(sizes[1:])
 
 
 def test_the_metadata_hold_what_a_caller_needs(folder: Path) -> None:
-    properties = {entry.key: entry.value for entry in onnx.load(folder / SAMPLER).metadata_props}
+    properties = read_metadata(folder / SAMPLER)
     assert (properties["kind"], properties["range"]) == ("munit", "0..255")
     assert json.loads(properties["labels"]) == NAMES
     spec = find_drawer(folder)
