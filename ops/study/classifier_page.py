@@ -10,8 +10,9 @@ from ops.recipe.arms import Arm
 from ops.recipe.counterparts import name_kind, pair_counterparts
 from ops.recipe.variants import name_oracles
 from ops.study.curves import list_curve_panels
-from ops.study.design import NUISANCED, ClassifierMeasure, ClassifierPart
+from ops.study.design import ClassifierPart
 from ops.study.figure import Panel
+from ops.study.measure_names import NUISANCED, ClassifierMeasure
 from ops.study.measures import MEASURES, Measure, name_measure
 from ops.study.shares import find_shares, format_share
 from ops.study.summary import (
@@ -101,8 +102,9 @@ def list_rivals(part: ClassifierPart, arms: Sequence[str]) -> list[str]:
 
 
 def _list_compared(part: ClassifierPart) -> list[ClassifierMeasure]:
-    """The measures whose differences are shown: with generated images, the first one, groups of classes, invariance."""
-    shown = (part.measures[0], *GROUPS, *NUISANCED) if part.expanded else part.measures
+    """The measures whose differences are shown: with generated images, the first one, groups of classes, all
+    corruptions together, invariance."""
+    shown = (part.measures[0], *GROUPS, "corrupted", *NUISANCED) if part.expanded else part.measures
     return [name for name in part.measures if name in shown and MEASURES[name].is_compared]
 
 
