@@ -189,13 +189,15 @@ INGREDIENTS: dict[str, Mapping[str, type[Kind]]] = {  # of an arm, by its keys
     "variants": VARIANTS,
     "unlabelled": UNLABELLED,
 }
-ONLY_EXPANDED = ("real_weight", "finish", "separate", "placebo")  # keys of an arm without effect on real images alone
+# Keys of an arm without effect on real images alone.
+ONLY_EXPANDED = ("real_weight", "ratio", "finish", "separate", "placebo")
 
 
 class Arm(Section):
     """One way of training: the ingredients in which it differs from plain training.
 
-    A dump has `variants` and `unlabelled` only where there are any, so that results from before these keys stay valid.
+    A dump has `variants`, `unlabelled` and `ratio` only where there are any, so that results from before these keys
+    stay valid.
     """
 
     augmentation: Annotated[Kind, OneOf(AUGMENTATIONS)] = Field(
@@ -227,6 +229,12 @@ class Arm(Section):
     real_weight: Positive | None = Field(
         None, description="for an arm under `expanded`: its own N; null: mix.real_weight"
     )
+    ratio: Positive | None = Field(
+        None,
+        description="for an arm under `expanded`: its own expansion ratio, at most plan.ratio. It learns from those"
+        " generated images that were drawn first, at most so many for each real image of their class; variants come by"
+        " turns of their seed images. So a smaller set is part of a larger one; null: all",
+    )
     finish: float = Field(
         0.0, ge=0, lt=1, description="for an arm under `expanded`: last share of the steps, on real images alone"
     )
@@ -252,7 +260,7 @@ class Arm(Section):
     @model_serializer(mode="wrap")
     def _leave_out(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
         found: dict[str, Any] = dump(self)
-        for key, nothing in (("variants", NoVariants()), ("unlabelled", NoUnlabelled())):
+        for key, nothing in (("variants", NoVariants()), ("unlabelled", NoUnlabelled()), ("ratio", None)):
             if getattr(self, key) == nothing:
                 found.pop(key, None)
         return found
@@ -261,3 +269,20 @@ class Arm(Section):
         """The settings of the ingredient called `name`, a key of `INGREDIENTS`."""
         found: Kind = getattr(self, name)
         return found
+
+
+def check_ratios(expanded: Mapping[str, Arm], most: float | None) -> None:
+    """ValueError for an arm whose own ratio cannot be; most: plan.ratio, None where classes grow by different ones."""
+    for name, arm in expanded.items():
+        if arm.ratio is None:
+            continue
+        if most is not None and arm.ratio > most:
+            raise ValueError(
+                f"ratio {arm.ratio:g} of the arm {name!r} is above plan.ratio {most:g}, and no more images are made;"
+                " lower it, or raise plan.ratio"
+            )
+        if getattr(arm.targets, "relabel", False):
+            raise ValueError(
+                f"ratio of the arm {name!r} counts accepted images, and targets.relabel adds rejected ones; remove one"
+                " of them"
+            )
