@@ -21,7 +21,7 @@ from ops.study.attacks import choose_rows
 from ops.verdict.same_compute import average_probabilities
 
 IMAGES = 1000  # at most: a network is asked about each of them 50 times
-QUICK_IMAGES = 50  # in a quick run
+QUICK_IMAGES = 10  # in a quick run
 SEED = 0  # of the draws, whatever the seed of the block
 
 
