@@ -26,15 +26,17 @@ from ops.recipe.variants import shows_generated
 class Examples:
     """A training set: images uint8 [n, C, H, W], labels int64 [n], weights float64 [n].
 
-    `is_generated` bool [n] marks the generated images, to whose weight that of a real image is relative; None where all
-    are real. `only_relabelled` bool [n] marks those of them that were rejected for their label alone: they are for arms
-    that let a teacher label them. The rest is for arms that show variants. `ids` [n] are the images' keys. `parents`
-    int64 [n] is the row of each generated image's parent, -1 for a real one. `is_seed` bool [n] marks the real images
-    that variants were to be made of, for placebos; None where generated images have no parents, or no arm asks. `live`
-    draws variants in the training, and `oracle` draws the nuisance of the real images anew; None where that is not
-    possible or no arm asks for it. `pool` uint8 [m, C, H, W] are the images without labels that a prior saw, `known`
-    bool [m] marks those of them that are labelled training images too, and `prior` is the folder of that prior; None
-    where no arm sees the pool.
+    `is_generated` bool [n] marks the generated images, to whose weight that of a real image is relative; None where
+    all are real. `only_relabelled` bool [n] marks those of them that were rejected for their label alone: they are for
+    arms that let a teacher label them. The rest is for arms that show variants. `ids` [n] are the images' keys.
+    `parents` int64 [n] is the row of each generated image's parent, -1 for a real one. `is_seed` bool [n] marks the
+    real images that variants were to be made of, for placebos; None where generated images have no parents, or no arm
+    asks. `turns` int64 [n] are the places of the generated images within their class, in the order in which arms with
+    a ratio of their own take them, -1 for a real one; None where there is no such arm. `live` draws variants in the
+    training, and `oracle` draws the nuisance of the real images anew; None where that is not possible or no arm asks
+    for it. `pool` uint8 [m, C, H, W] are the images without labels that a prior saw, `known` bool [m] marks those of
+    them that are labelled training images too, and `prior` is the folder of that prior; None where no arm sees the
+    pool.
     """
 
     images: np.ndarray
@@ -45,6 +47,7 @@ class Examples:
     ids: Sequence[str] = ()
     parents: np.ndarray | None = None
     is_seed: np.ndarray | None = None
+    turns: np.ndarray | None = None
     live: Transform | None = None
     oracle: Transform | None = None
     pool: np.ndarray | None = None
@@ -63,7 +66,15 @@ class Examples:
             weights = np.where(self.is_generated, weights, arm.real_weight)
         if self.only_relabelled is not None and not getattr(arm.targets, "relabel", False):
             weights = np.where(self.only_relabelled, 0.0, weights)
+        if arm.ratio is not None:
+            weights = np.where(self._find_surplus(arm.ratio), 0.0, weights)
         return weights
+
+    def _find_surplus(self, ratio: float) -> np.ndarray:
+        """Which generated images are more than `ratio` for each real one of their class, bool [n]."""
+        assert self.turns is not None and self.is_generated is not None, "the examples were read for other arms"
+        real = np.bincount(self.labels[~self.is_generated], minlength=self.labels.max() + 1)
+        return np.asarray(self.turns >= np.round(ratio * real)[self.labels])
 
     def list_sizes(self, arm: Arm) -> list[np.ndarray]:
         """The sizes of the classes that the arm's sampler and loss meet, float64 [K] each, as `TrainingSet.counts`.

@@ -54,6 +54,13 @@ class Augmentation(ABC):
     @abstractmethod
     def __call__(self, images: Tensor) -> Tensor: ...
 
+    def advance(self, done: float) -> None:
+        """Be told before each step what share of the steps is done, in 0..1, for changes that depend on it.
+
+        Whoever takes no steps does not call it.
+        """
+        return
+
     @classmethod
     def mirrors(cls, settings: Any) -> bool:
         """Whether it shows mirrored images."""

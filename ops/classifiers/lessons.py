@@ -56,7 +56,7 @@ class Lessons:
         labelled = data.select(~data.marks) if self.unlabelled_mark else data
         self.data, self.rng = labelled, np.random.default_rng([training.seed, 1])
         kind = AUGMENTATIONS[arm.augmentation.kind]
-        augment = kind(arm.augmentation, data.shape[1:])
+        self.augment = augment = kind(arm.augmentation, data.shape[1:])
         self.views = Views(labelled, augment, device)
         self.pairing = PAIRINGS[arm.pairing.kind](arm.pairing, labelled, budget)
         self.sampler = self._build_sampler()
@@ -84,6 +84,7 @@ class Lessons:
     def prepare(self, step: int) -> list[Part]:
         """The parts of a step; their losses add up."""
         rows = next(self.batches)
+        self.augment.advance(step / self.training.budget.steps)
         if self.replacing is None:
             parts = [self._prepare_labelled(chosen, len(chosen) / len(rows), step) for chosen in self._divide(rows)]
         else:  # all images are real, and so are treated in the same way

@@ -63,6 +63,54 @@ class Policy(Kind):
     erasing: float = Field(0.0, ge=0, le=1, description="side of a square that is erased in half of the images")
 
 
+class Hiding(Kind):
+    """What augmentations that hide a part of an image have in common."""
+
+    fill: float = Field(
+        0.5, ge=0, le=1, description="level of what is hidden, as a share of the range; 0.5 is 0 as networks see it"
+    )
+    flip: float = Field(0.5, ge=0, le=1, description="probability that an image is mirrored first")
+
+
+class Cutout(Hiding):
+    """A hidden square anywhere, after mirroring and a shift."""
+
+    kind: Literal["cutout"] = Field("cutout", description="a square is hidden after mirroring and a shift")
+    size: float = Field(
+        0.5,
+        gt=0,
+        le=1,
+        description="side of the square, as a share of the shorter side; its centre is anywhere, so the border may cut"
+        " it. 0.5 is the authors' for CIFAR-10, 0.25 for CIFAR-100",
+    )
+
+
+class GridMask(Hiding):
+    """A hidden grid of squares, after mirroring and a shift."""
+
+    kind: Literal["gridmask"] = Field("gridmask", description="a grid of squares is hidden after mirroring and a shift")
+    least: float = Field(
+        3 / 7,
+        gt=0,
+        le=1,
+        description="shortest period of the grid, as a share of the shorter side; all numbers are the authors' for"
+        " ImageNet",
+    )
+    most: float = Field(1.0, gt=0, le=1, description="longest period; each image draws its own")
+    ratio: float = Field(
+        0.6, ge=0, lt=1, description="share r of a period that stays visible along each side; (1 - r)² is hidden"
+    )
+    rotation: float = Field(360.0, ge=0, le=360, description="degrees by which the grid is turned at most")
+    probability: float = Field(0.8, ge=0, le=1, description="share of the images in which a grid is hidden, in the end")
+    ramp: float = Field(0.8, ge=0, le=1, description="first share of the steps, over which it rises from 0")
+
+    @model_validator(mode="after")
+    def _check_periods(self) -> GridMask:
+        if self.least > self.most:
+            raise ValueError(f"least is {self.least:g} and most {self.most:g}; least must not be above it")
+        return self
+
+
 class AutoAugmentation(Kind):
     """The policy that the stage `training_policy` chose on validation."""
 
@@ -124,6 +172,8 @@ AUGMENTATIONS: dict[str, type[Kind]] = {
     "flip_crop": FlipCrop,
     "policy": Policy,
     "randaugment": RandAugment,
+    "cutout": Cutout,
+    "gridmask": GridMask,
 }
 NETWORKS: dict[str, type[Network]] = {"small_resnet": SmallResNet, "resnet18": ResNet18, "mlp": Mlp}
 
@@ -139,13 +189,15 @@ INGREDIENTS: dict[str, Mapping[str, type[Kind]]] = {  # of an arm, by its keys
     "variants": VARIANTS,
     "unlabelled": UNLABELLED,
 }
-ONLY_EXPANDED = ("real_weight", "finish", "separate", "placebo")  # keys of an arm without effect on real images alone
+# Keys of an arm without effect on real images alone.
+ONLY_EXPANDED = ("real_weight", "ratio", "finish", "separate", "placebo")
 
 
 class Arm(Section):
     """One way of training: the ingredients in which it differs from plain training.
 
-    A dump has `variants` and `unlabelled` only where there are any, so that results from before these keys stay valid.
+    A dump has `variants`, `unlabelled` and `ratio` only where there are any, so that results from before these keys
+    stay valid.
     """
 
     augmentation: Annotated[Kind, OneOf(AUGMENTATIONS)] = Field(
@@ -177,6 +229,12 @@ class Arm(Section):
     real_weight: Positive | None = Field(
         None, description="for an arm under `expanded`: its own N; null: mix.real_weight"
     )
+    ratio: Positive | None = Field(
+        None,
+        description="for an arm under `expanded`: its own expansion ratio, at most plan.ratio. It learns from those"
+        " generated images that were drawn first, at most so many for each real image of their class; variants come by"
+        " turns of their seed images. So a smaller set is part of a larger one; null: all",
+    )
     finish: float = Field(
         0.0, ge=0, lt=1, description="for an arm under `expanded`: last share of the steps, on real images alone"
     )
@@ -202,7 +260,7 @@ class Arm(Section):
     @model_serializer(mode="wrap")
     def _leave_out(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
         found: dict[str, Any] = dump(self)
-        for key, nothing in (("variants", NoVariants()), ("unlabelled", NoUnlabelled())):
+        for key, nothing in (("variants", NoVariants()), ("unlabelled", NoUnlabelled()), ("ratio", None)):
             if getattr(self, key) == nothing:
                 found.pop(key, None)
         return found
@@ -211,3 +269,20 @@ class Arm(Section):
         """The settings of the ingredient called `name`, a key of `INGREDIENTS`."""
         found: Kind = getattr(self, name)
         return found
+
+
+def check_ratios(expanded: Mapping[str, Arm], most: float | None) -> None:
+    """ValueError for an arm whose own ratio cannot be; most: plan.ratio, None where classes grow by different ones."""
+    for name, arm in expanded.items():
+        if arm.ratio is None:
+            continue
+        if most is not None and arm.ratio > most:
+            raise ValueError(
+                f"ratio {arm.ratio:g} of the arm {name!r} is above plan.ratio {most:g}, and no more images are made;"
+                " lower it, or raise plan.ratio"
+            )
+        if getattr(arm.targets, "relabel", False):
+            raise ValueError(
+                f"ratio of the arm {name!r} counts accepted images, and targets.relabel adds rejected ones; remove one"
+                " of them"
+            )

@@ -113,6 +113,8 @@ def shrink(recipe: Recipe, source: str, root: Path) -> dict[str, Any]:
                 share = max(arm.variants.share, 1 / BATCH)
                 of = f"{side}.{name}.variants"
                 changes |= {f"{of}.policy": "hard", f"{of}.below": None, f"{of}.share": share}
+            if arm.ratio is not None:
+                changes[f"{side}.{name}.ratio"] = min(arm.ratio, changes["plan.ratio"])
             for key in sorted({"epochs", "steps"} & set(type(arm.trainer).model_fields)):
                 changes[f"{side}.{name}.trainer.{key}"] = TRAINED
     if "image" in generator.list_inputs(recipe.sampler):

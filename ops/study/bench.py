@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,7 @@ from ops.recipe.variants import check_class_sizes
 from ops.sources.reading import hash_source
 from ops.sources.spec import load_source_spec
 from ops.stages.materialization import Runtime
+from ops.study.corrupted import Corrupted
 from ops.study.curves import list_rows
 from ops.study.design import GRID, ClassifierPart, Study, build_recipe, find_changes, name_place
 from ops.study.images import check_sizes, open_workspace
@@ -45,7 +46,8 @@ class Bench:
     """A part, and where it works.
 
     name: of the part. place: for messages. main: the study's workspace. own: the workspace of its datasets and
-    unfinished trainings. quick: everything is made small, and blocks are those of the part's `quick`.
+    unfinished trainings. quick: everything is made small, and blocks are those of the part's `quick`. corrupted:
+    evaluation images with corruptions, by a hash of those without; filled when they are needed.
     """
 
     name: str
@@ -55,6 +57,7 @@ class Bench:
     own: Workspace
     runtime: Runtime
     quick: bool = False
+    corrupted: dict[str, Corrupted] = field(default_factory=dict, compare=False)
 
     @cached_property
     def measures(self) -> Sequence[str]:

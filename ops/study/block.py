@@ -35,6 +35,7 @@ from ops.classifiers.variants.oracle import Oracle
 from ops.datasets.axes import to_nchw
 from ops.datasets.pixels import PixelDataset, read_rows, read_split
 from ops.datasets.shards import find_shards
+from ops.files.hashing import hash_json
 from ops.files.manifests import read_manifest
 from ops.files.storage import write_json
 from ops.machine.interruption import at, check
@@ -50,9 +51,11 @@ from ops.stages.refused import read_refused
 from ops.stages.unused import read_unused
 from ops.study.attacks import Asked
 from ops.study.bench import FIRST, MIXED, Bench, pick_setting
+from ops.study.corrupted import IMAGES, QUICK_IMAGES, Corrupted, corrupt_images
 from ops.study.curves import find_value
 from ops.study.images import read_unchanged
 from ops.study.invariance import Nuisanced, choose_images, draw_nuisance
+from ops.study.measure_names import CORRUPTED
 from ops.study.measures import Answers
 from ops.study.results import Block, Cell, Row
 from ops.verdict.same_compute import average_probabilities
@@ -262,6 +265,18 @@ class _Work:
         images = read_unchanged(self.bench.own, keys)
         return draw_nuisance(self.recipe.data.nuisance, images, keys, self.evaluation.labels[rows])
 
+    @cached_property
+    def corrupted(self) -> Corrupted | None:
+        """Some evaluation images with corruptions; None where nothing is measured on them. Blocks share them."""
+        bench, own = self.bench, self.evaluation
+        if set(CORRUPTED).isdisjoint(bench.part.measures):
+            return None
+        ids = own.rows["image_id"].to_list()
+        if (key := hash_json(ids)) not in bench.corrupted:
+            most, precision = QUICK_IMAGES if bench.quick else IMAGES, self.recipe.classifier.precision
+            bench.corrupted[key] = corrupt_images(own.images, ids, own.labels, precision, most=most)
+        return bench.corrupted[key]
+
     def count_refused(self, arm: str) -> int | None:
         """The classes that the gate of variants refused; None for an arm without images of a generator of variants."""
         if arm not in self.bench.part.expanded or self.mixed is None:
@@ -282,4 +297,4 @@ class _Work:
         asked = Asked(networks, images, torch.from_numpy(self.evaluation.labels.copy()), device)
         mean = average_probabilities(np.stack(each))
         refused = self.count_refused(arm)
-        return Answers(mean, self.evaluation.labels, self.train_counts, asked, self.nuisanced, refused)
+        return Answers(mean, self.evaluation.labels, self.train_counts, asked, self.nuisanced, refused, self.corrupted)

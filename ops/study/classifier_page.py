@@ -8,10 +8,12 @@ import polars as pl
 
 from ops.recipe.arms import Arm
 from ops.recipe.counterparts import name_kind, pair_counterparts
+from ops.recipe.pool_arms import list_seeing
 from ops.recipe.variants import name_oracles
 from ops.study.curves import list_curve_panels
-from ops.study.design import NUISANCED, ClassifierMeasure, ClassifierPart
+from ops.study.design import ClassifierPart
 from ops.study.figure import Panel
+from ops.study.measure_names import NUISANCED, ClassifierMeasure
 from ops.study.measures import MEASURES, Measure, name_measure
 from ops.study.shares import find_shares, format_share
 from ops.study.summary import (
@@ -101,8 +103,9 @@ def list_rivals(part: ClassifierPart, arms: Sequence[str]) -> list[str]:
 
 
 def _list_compared(part: ClassifierPart) -> list[ClassifierMeasure]:
-    """The measures whose differences are shown: with generated images, the first one, groups of classes, invariance."""
-    shown = (part.measures[0], *GROUPS, *NUISANCED) if part.expanded else part.measures
+    """The measures whose differences are shown: with generated images, the first one, groups of classes, all
+    corruptions together, invariance."""
+    shown = (part.measures[0], *GROUPS, "corrupted", *NUISANCED) if part.expanded else part.measures
     return [name for name in part.measures if name in shown and MEASURES[name].is_compared]
 
 
@@ -151,11 +154,8 @@ def _format_differences(part: ClassifierPart, measure: Measure, values: pl.DataF
     top = find_best(means, [arm for arm in grown if arm not in part.ensembles], lower_is_better=lowest)
     others = dict[str, dict[Key, str]]()
     if grown and measure.lower_is_better is not None:
-        single = [arm for arm in rivals if arm not in part.ensembles]
-        others["best without"] = find_best(means, single, lower_is_better=lowest)
-        if part.ensembles:
-            ensembles = [arm for arm in rivals if arm in part.ensembles]
-            others["best ensemble"] = find_best(means, ensembles, lower_is_better=lowest)
+        for name, arms in _group_rivals(part, rivals).items():
+            others[name] = find_best(means, arms, lower_is_better=lowest)
 
     def show(gap: Difference | None) -> str:
         return format_difference(gap, measure.scale, measure.digits)
@@ -173,6 +173,21 @@ def _format_differences(part: ClassifierPart, measure: Measure, values: pl.DataF
         rows.append([setting, f"{steps:,}", *cells])
     heads = [f"best with − {name}" for name in others] + [f"{one} − {other}" for one, other in pairs]
     return format_table([part.varies, "steps", *heads], rows) if heads else []
+
+
+def _group_rivals(part: ClassifierPart, rivals: Sequence[str]) -> dict[str, list[str]]:
+    """The arms without generated images among which the best ones are picked, by what the page calls these."""
+    single = [arm for arm in rivals if arm not in part.ensembles]
+    seeing = list_seeing(_read_arms(part)[0])
+    found = {"best without": single}
+    if seeing:
+        found = {
+            "best without that saw no pool": [arm for arm in single if arm not in seeing],
+            "best without that saw the pool": [arm for arm in single if arm in seeing],
+        }
+    if part.ensembles:
+        found["best ensemble"] = [arm for arm in rivals if arm in part.ensembles]
+    return found
 
 
 def _format_shares(part: ClassifierPart, measure: Measure, values: pl.DataFrame) -> list[str]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Container, Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, ValidationError, field_validator, model_validator
 
@@ -21,28 +21,13 @@ from ops.settings.kinds import OneOf
 from ops.settings.reading import read_yaml
 from ops.settings.section import Count, Section
 from ops.study.changes import join_changes, refuse_idle, require_both, split_pool
+from ops.study.measure_names import NUISANCED, ClassifierCurve, ClassifierMeasure
 from ops.study.mixup_gan.design import MixupGanPart
 from ops.study.part import Name, Names, Part, Seeds, Steps, refuse_repeats
 from ops.study.pool import SOURCE, PoolSize, check_size, name_pool
 from ops.workspaces.workspace import Workspace, suggest
 
 GRID = "grid.yaml"
-InvarianceMeasure = Literal["ekld", "ekld_error", "ekld_head", "ekld_rare", "agreement", "size_correlation"]
-ClassifierMeasure = Literal[
-    "accuracy",
-    "balanced_accuracy",
-    "worst_class",
-    "head",
-    "middle",
-    "tail",
-    "calibration_error",
-    "fgsm",
-    "ifgsm",
-    "refused",
-    InvarianceMeasure,
-]
-ClassifierCurve = Literal["recall", "ekld"]
-NUISANCED = get_args(InvarianceMeasure)  # measures and curves that need a nuisance
 Measures = Annotated[tuple[ClassifierMeasure, ...], Field(strict=False, min_length=1), AfterValidator(refuse_repeats)]
 Curves = Annotated[tuple[ClassifierCurve, ...], Field(strict=False), AfterValidator(refuse_repeats)]
 Networks = Annotated[int, Field(ge=1, le=100)]
@@ -119,8 +104,8 @@ class ClassifierPart(Part):
     measures: Measures = Field(
         ("accuracy",),
         description="what is measured; the figure is about the first one. Where arms have generated images, differences"
-        " are about it, about head, middle and tail, and about the last six. These measure invariance and need"
-        " data.nuisance",
+        " are about it, about head, middle and tail, about corrupted, and about the last six. These measure invariance"
+        " and need data.nuisance",
     )
     curves: Curves = Field(
         (),

@@ -29,6 +29,10 @@ class Bench(Protocol):
         """Of the part."""
 
     @property
+    def part(self) -> Part:
+        """The part itself."""
+
+    @property
     def measures(self) -> Sequence[str]:
         """What is measured of each cell."""
 

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from math import isfinite
 
 import numpy as np
 
+from ops.datasets.corruptions import CORRUPTIONS
 from ops.metrics.invariance import Invariance
 from ops.study.attacks import EPSILON, ITERATIONS, Asked, score_attacked
+from ops.study.corrupted import Corrupted
 from ops.study.invariance import Nuisanced
 from ops.verdict.calibration import find_calibration_error
 from ops.verdict.classes import divide_by_size
@@ -25,7 +27,8 @@ class Answers:
 
     train_counts: real training images of each class. asked: the networks and the images, for measures that ask anew.
     nuisanced: images without and with the nuisance, for measures of invariance. refused: classes for which the gate of
-    variants refused the generator; None for a network that learnt from no variants of a generator.
+    variants refused the generator; None for a network that learnt from no variants of a generator. corrupted: images
+    with corruptions.
     """
 
     probabilities: np.ndarray
@@ -34,6 +37,7 @@ class Answers:
     asked: Asked | None = None
     nuisanced: Nuisanced | None = None
     refused: int | None = None
+    corrupted: Corrupted | None = None
 
     @property
     def correct(self) -> np.ndarray:
@@ -46,6 +50,13 @@ class Answers:
         if self.asked is None or self.nuisanced is None:
             raise ValueError("invariance needs the networks that gave the answers, and images with a nuisance")
         return self.nuisanced.measure(self.asked.networks, self.asked.device)
+
+    @cached_property
+    def under_corruption(self) -> dict[str, float]:
+        """The accuracy under each corruption. ValueError for answers without their networks or corrupted images."""
+        if self.asked is None or self.corrupted is None:
+            raise ValueError("corruptions need the networks that gave the answers, and corrupted images")
+        return self.corrupted.measure(self.asked.networks, self.asked.device)
 
 
 def score_group(answers: Answers, group: str) -> float | None:
@@ -67,6 +78,15 @@ def measure_attacked(answers: Answers, iterations: int) -> float:
     if answers.asked is None:
         raise ValueError("an attack needs the networks that gave the answers")
     return score_attacked(answers.asked, iterations)
+
+
+def average_corrupted(answers: Answers) -> float:
+    """The mean accuracy over all corruptions and severities."""
+    return float(np.mean(list(answers.under_corruption.values())))
+
+
+def _find_corrupted(kind: str, answers: Answers) -> float:
+    return answers.under_corruption[kind]
 
 
 def average_ekld(answers: Answers, classes: Sequence[int]) -> float | None:
@@ -133,6 +153,8 @@ MEASURES: dict[str, Measure] = {
     "calibration_error": Measure(measure_calibration, lower_is_better=True),
     "fgsm": Measure(lambda answers: measure_attacked(answers, 1)),
     "ifgsm": Measure(lambda answers: measure_attacked(answers, ITERATIONS)),
+    "corrupted": Measure(average_corrupted),
+    **{f"corrupted_{kind}": Measure(partial(_find_corrupted, kind)) for kind in CORRUPTIONS},
     "refused": Measure(lambda answers: answers.refused, 1.0, None, unit="classes", step="", is_compared=False),
     "ekld": _in_nats(lambda answers: answers.invariance.ekld.mean),
     "ekld_error": replace(_in_nats(_find_error), lower_is_better=None, is_compared=False),
@@ -144,6 +166,8 @@ MEASURES: dict[str, Measure] = {
 _NAMES = {  # of those that are not simply their key
     "fgsm": f"accuracy under FGSM, ε = {255 * EPSILON:.0f}/255",
     "ifgsm": f"accuracy under I-FGSM of {ITERATIONS} steps, ε = {255 * EPSILON:.0f}/255",
+    "corrupted": "accuracy under all corruptions",
+    **{f"corrupted_{kind}": f"accuracy under {kind.replace('_', ' ')}" for kind in CORRUPTIONS},
     "refused": "number of classes that the gate refused",
     "ekld": "eKLD",
     "ekld_error": "standard error of eKLD",

@@ -32,6 +32,9 @@ Steps = Annotated[tuple[Count, ...], Field(strict=False, min_length=1), AfterVal
 class Part(Kind):
     """A part of a study; each kind adds its own keys, `seeds` and `measures` among them."""
 
+    turn: Count = Field(
+        1, description="parts of an earlier turn are run with all their seeds before those of a later one"
+    )
     seeds: Seeds
     measures: Sequence[str]
 

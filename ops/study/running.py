@@ -61,12 +61,12 @@ def run_study(
 
 
 def order_blocks(opened: Sequence[Opened]) -> list[tuple[PartKind[Any, Any], Bench, Block]]:
-    """All blocks as they are run: the first seed of every part comes before the second seed of any."""
-    found = list[tuple[int, PartKind[Any, Any], Bench, Block]]()
+    """All blocks as they are run, turn by turn; in a turn the first seed of all parts comes before their second."""
+    found = list[tuple[tuple[int, int], PartKind[Any, Any], Bench, Block]]()
     for kind, bench in opened:
         blocks = bench.blocks
         seeds = list(dict.fromkeys(block.seed for block in blocks))
-        found += [(seeds.index(block.seed), kind, bench, block) for block in blocks]
+        found += [((bench.part.turn, seeds.index(block.seed)), kind, bench, block) for block in blocks]
     return [(kind, bench, block) for _, kind, bench, block in sorted(found, key=lambda each: each[0])]
 
 

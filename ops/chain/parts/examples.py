@@ -51,7 +51,8 @@ def read_baselines(workspace: Workspace, inputs: Mapping[str, Path], arms: Mappi
 
 def read_mixed_sets(inputs: Mapping[str, Path], arms: Mapping[str, Arm], seed: int) -> Iterator[Examples]:
     """The mixed dataset of each generator, with what some of `arms` need besides: the rejected images that a teacher
-    relabels, the generated images as variants of their parents, and the seed images, of which placebos are made.
+    relabels, the generated images as variants of their parents, the seed images, of which placebos are made, and the
+    order in which generated images are taken by arms with a ratio of their own.
 
     inputs: folders by stage. seed: the recipe's.
     """
@@ -70,6 +71,8 @@ def read_mixed_sets(inputs: Mapping[str, Path], arms: Mapping[str, Arm], seed: i
             found = replace(found, ids=mixed.rows["image_id"].to_list(), parents=_find_parents(mixed))
         if any(arm.placebo.kind != "none" for arm in arms.values()):
             found = replace(found, is_seed=_find_seeds(own["generated_images"], mixed))
+        if any(arm.ratio is not None for arm in arms.values()):
+            found = replace(found, turns=_take_turns(mixed, only_relabelled))
         if any(getattr(arm.variants, "source", None) == "drawn" for arm in varied):
             accepted = mixed.rows[: len(index) - rejected].filter("is_generated")
             found = replace(
@@ -84,6 +87,22 @@ def _find_parents(mixed: PixelDataset) -> np.ndarray:
     generated = mixed.rows["is_generated"].to_list()
     parents = mixed.rows["parent_id"].to_list()
     return np.array([rows[name] if marked else -1 for name, marked in zip(parents, generated, strict=True)], np.int64)
+
+
+def _take_turns(mixed: PixelDataset, only_relabelled: np.ndarray | None) -> np.ndarray:
+    """The place of each accepted generated image within its class, int64 [n]; -1 for others, and -1 for a real one.
+
+    The first images of all parents come first, in the order of the index, then the second ones, and so on. Where images
+    have no parents it is the order in which they were drawn.
+    """
+    marks = mixed.rows["is_generated"].to_numpy()
+    counted = np.flatnonzero(marks if only_relabelled is None else marks & ~only_relabelled)
+    own = mixed.rows[counted].select("label", "parent_id", "k").with_columns(row=counted)
+    own = own.sort("k", maintain_order=True).with_columns(turn=pl.int_range(pl.len()).over("label", "parent_id"))
+    own = own.sort("turn", "row").with_columns(place=pl.int_range(pl.len()).over("label"))
+    places = np.full(len(mixed), -1, np.int64)
+    places[own["row"].to_numpy()] = own["place"].to_numpy()
+    return places
 
 
 def _find_seeds(generated: Path, mixed: PixelDataset) -> np.ndarray | None:

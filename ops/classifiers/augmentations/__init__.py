@@ -1,6 +1,8 @@
 """The augmentations that an arm may name: each is one line here."""
 
+from ops.classifiers.augmentations.cutout import HiddenSquare
 from ops.classifiers.augmentations.flip_crop import FlipAndCrop
+from ops.classifiers.augmentations.gridmask import HiddenGrid
 from ops.classifiers.augmentations.none import Unchanged
 from ops.classifiers.augmentations.policy import ComposedPolicy
 from ops.classifiers.augmentations.randaugment import RandomOperations
@@ -11,4 +13,6 @@ AUGMENTATIONS: dict[str, type[Augmentation]] = {
     "flip_crop": FlipAndCrop,
     "policy": ComposedPolicy,
     "randaugment": RandomOperations,
+    "cutout": HiddenSquare,
+    "gridmask": HiddenGrid,
 }

@@ -295,3 +295,27 @@ def test_images_rejected_for_their_label_are_seen_by_arms_that_relabel_them_alon
     assert len(relabelled.labels) == len(DATA.labels) and relabelled.weights[-1] == 1.0
     placebos = [each.build_set(Arm(placebo="mixed"), 3, 0) for each in (examples, drop_rows(base, rejected))]
     assert torch.equal(placebos[0].images, placebos[1].images)  # whatever other arms relabel
+
+
+def test_an_arm_with_a_ratio_learns_from_the_first_generated_images_of_each_class() -> None:
+    base = make_examples()
+    assert base.is_generated is not None
+    turns = np.full(len(base.labels), -1)
+    for label in range(3):
+        own = np.flatnonzero(base.is_generated & (base.labels == label))
+        turns[own] = np.random.default_rng(label).permutation(len(own))
+    examples, sets = replace(base, turns=turns), {}
+    real = np.bincount(base.labels[~base.is_generated], minlength=3)
+    for ratio in (0.5, 1.0, 99.0):
+        arm = Arm.model_validate({"ratio": ratio})
+        kept = examples.weigh(arm) > 0
+        assert kept[~base.is_generated].all() and set(examples.weigh(arm)[kept]) <= set(base.weights)
+        for label in range(3):
+            own = base.is_generated & (base.labels == label)
+            assert sorted(turns[own & kept]) == list(range(min(own.sum(), round(ratio * real[label]))))
+        found = examples.build_set(arm, 3, seed=0)
+        assert torch.equal(found.images, torch.from_numpy(base.images[kept]))
+        sets[ratio] = set(np.flatnonzero(kept))
+    assert sets[0.5] < sets[1.0] < sets[99.0] == set(range(len(base.labels)))
+    placebo = examples.build_set(Arm.model_validate({"ratio": 0.5, "placebo": "mixed"}), 3, seed=1)
+    assert len(placebo.labels) == len(sets[0.5])

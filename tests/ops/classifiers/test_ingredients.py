@@ -86,6 +86,9 @@ class OtherHalf(Pairing):
         return (images + others) / 2, targets
 
 
+ADVANCED: list[float] = []
+
+
 class Negative(Augmentation):
     def __init__(self, settings: Plain, side: tuple[int, int]) -> None:
         self.side = side
@@ -93,6 +96,9 @@ class Negative(Augmentation):
     def __call__(self, images: Tensor) -> Tensor:
         assert images.shape[2:] == self.side
         return -images
+
+    def advance(self, done: float) -> None:
+        ADVANCED.append(done)
 
 
 class Means(nn.Module):
@@ -190,3 +196,9 @@ def test_a_new_augmentation_network_and_trainer_are_used() -> None:
     assert isinstance(model.body, Means) and model.description["network"] == {"kind": "toy", "standardise": "none"}
     assert len(first) == 12 and first[:6] == first[6:]
     assert first != train_toys(Arm(), network=network)[1]
+
+
+def test_an_augmentation_is_told_what_share_of_the_steps_is_done() -> None:
+    ADVANCED.clear()
+    train_toys(Arm.model_validate({"augmentation": "toy"}))
+    assert [step / 6 for step in range(6)] == ADVANCED

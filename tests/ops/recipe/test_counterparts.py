@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from ops.recipe.arms import Arm
+from ops.recipe.arms import Arm, check_ratios
 from ops.recipe.costs import measure_cost
 from ops.recipe.counterparts import check_guidance, find_counterpart, name_kind, pair_counterparts
 
@@ -104,3 +104,17 @@ def test_a_step_costs_what_its_evaluations_of_the_network_cost() -> None:
     assert measure_cost(Arm.model_validate({"targets": TAUGHT}), 5) == pytest.approx((3 + 5) / 3)
     twice = {"consistency": {"kind": "ema", "ratio": 2.0}}
     assert measure_cost(Arm.model_validate(twice), 5) == pytest.approx((3 + 2 * 4) / 3)
+
+
+def test_a_ratio_counts_accepted_images_of_which_there_are_enough() -> None:
+    relabelled = {"targets": {**TAUGHT, "relabel": True}}
+    for keys, most, sentence in (
+        ({"ratio": 5.5}, 5.0, "ratio 5.5 of the arm 'a' is above plan.ratio 5, and no more images are made"),
+        ({"ratio": 1.0, **relabelled}, 5.0, "and targets.relabel adds rejected ones; remove one of them"),
+    ):
+        with pytest.raises(ValueError, match=sentence):
+            check_ratios({"a": Arm.model_validate(keys)}, most)
+    check_ratios({"a": Arm.model_validate({"ratio": 5.0}), "b": Arm.model_validate(relabelled)}, 5.0)
+    check_ratios({"a": Arm.model_validate({"ratio": 50.0})}, None)  # classes that grow by different ratios
+    assert find_counterpart(Arm.model_validate({"ratio": 5.0}), {"real": Arm()}) == "real"
+    assert "ratio" not in Arm().model_dump()

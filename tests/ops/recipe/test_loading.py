@@ -44,7 +44,8 @@ TOP_KEYS = (
     " report, sampler, scorer, seed, source, tuning, verdict"
 )
 NEEDED = sorted(set(Recipe.model_fields) - set(AUTOMATION_KEYS))
-GRID_KEYS = sorted(["learning_rate", "weight_decay", "steps", "real_weight", *list_numbers()])
+GRID_KEYS = ["learning_rate", "real_weight", "steps", "weight_decay"]
+NUMBERS = sorted(list_numbers(), key=lambda key: (key.count("."), key))
 
 Change = Callable[[dict[str, Any]], object]
 
@@ -125,8 +126,8 @@ def test_recipe_survives_a_round_trip_through_its_dump() -> None:
         (
             put(1, "expanded", "expanded", "zzz"),
             f"unknown key 'expanded.expanded.zzz' in {PATH};"
-            " valid here: augmentation, consistency, finish, loss, pairing, placebo, real_weight, sampler, separate,"
-            " targets, trainer, unlabelled, variants",
+            " valid here: augmentation, consistency, finish, loss, pairing, placebo, ratio, real_weight, sampler,"
+            " separate, targets, trainer, unlabelled, variants",
         ),
         (
             put("none", "baselines", "real", "augmentatoin"),
@@ -138,7 +139,8 @@ def test_recipe_survives_a_round_trip_through_its_dump() -> None:
         ),
         (
             put(3, "classifier", "grid", "zzz"),
-            f"unknown key 'classifier.grid.zzz' in {PATH}; valid here: {', '.join(GRID_KEYS)}",
+            f"unknown key 'classifier.grid.zzz' in {PATH}; valid here: {', '.join([*GRID_KEYS, *NUMBERS[:36]])} and"
+            f" {len(NUMBERS) - 36} more",
         ),
     ],
 )
@@ -415,6 +417,15 @@ def test_limits_of_variants_out_of_range_are_refused(key: str, value: float) -> 
         (
             put(2.0, "baselines", "augmented", "real_weight"),
             f"{PATH}: real_weight has no effect in the baseline 'augmented', which has no generated images",
+        ),
+        (
+            put(2.0, "baselines", "augmented", "ratio"),
+            f"{PATH}: ratio has no effect in the baseline 'augmented', which has no generated images",
+        ),
+        (
+            put({"ratio": 12.0}, "expanded", "expanded"),
+            f"{PATH}: ratio 12 of the arm 'expanded' is above plan.ratio 10, and no more images are made; lower it, or"
+            " raise plan.ratio",
         ),
     ],
 )  # fmt: skip

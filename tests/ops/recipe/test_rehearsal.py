@@ -71,6 +71,7 @@ VARIANTS: dict[str, Changes] = {
         "sampler": {},
     },
     "mlp": {"classifier.network": {"kind": "mlp"}},
+    "ratios": {"expanded.expanded": {"ratio": 5.0}, "expanded.expanded+augmented": {"ratio": 0.5}},
     "long-tailed": {"data.long_tail": {"ratio": 50}, "data.label_noise": 0.1, "publish.commit": True},
 }
 
@@ -98,6 +99,8 @@ def test_any_recipe_becomes_a_small_valid_one_of_the_same_kinds(tmp_path: Path, 
     if name == "prior":
         assert after.prior is not None
         assert (after.prior.pool, after.prior.steps, after.prior.widths) == ("small-pool", TRAINED, (16, 32))  # type: ignore[attr-defined]
+    if name == "ratios":
+        assert [arm.ratio for arm in after.expanded.values()][:2] == [1.0, 0.5]
     if name == "onnx":
         assert after.generator.path == str(tmp_path / "samplers/s.onnx")  # type: ignore[attr-defined]
 

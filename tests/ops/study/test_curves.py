@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 
 from ops.study.curves import CURVES, find_value, list_curve_panels, list_rows
-from ops.study.design import ClassifierCurve
+from ops.study.measure_names import ClassifierCurve
 from ops.study.measures import Answers
 from ops.study.results import SCHEMA
 

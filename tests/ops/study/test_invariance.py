@@ -16,8 +16,9 @@ from ops.stages.materialization import Runtime
 from ops.study import block, invariance
 from ops.study.bench import Bench, open_bench
 from ops.study.block import _Work
-from ops.study.design import NUISANCED, Study
+from ops.study.design import Study
 from ops.study.invariance import DRAWS, Nuisanced, choose_images, draw_nuisance
+from ops.study.measure_names import NUISANCED
 from ops.study.page import write_page
 from ops.study.running import run_study
 from ops.workspaces.workspace import Workspace

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from types import SimpleNamespace
 from typing import Any
 
 import polars as pl
@@ -24,6 +25,7 @@ class PlannedBench:
 
     name: str
     blocks: list[Block]
+    part: Any = field(default_factory=lambda: SimpleNamespace(turn=1))
     measures: list[str] = field(default_factory=list)
 
     def list_cells(self, block: Block) -> list[Cell]:
@@ -50,6 +52,16 @@ def test_the_first_seed_of_every_part_comes_before_the_second_of_any() -> None:
         *(("other", "a", steps, 3) for steps in (20, 10)),
         *(("one", setting, 10, 2) for setting in "ab"),
     ]
+
+
+def test_parts_of_an_earlier_turn_have_all_their_seeds_first() -> None:
+    kind: Any = KINDS["mixup_gan"]
+    benches = [
+        PlannedBench(name, [Block(name, "a", 10, seed) for seed in (0, 1)], SimpleNamespace(turn=turn))
+        for name, turn in (("late", 2), ("one", 1), ("other", 1))
+    ]
+    found = [(bench.name, block.seed) for _, bench, block in order_blocks([(kind, bench) for bench in benches])]
+    assert found == [("one", 0), ("other", 0), ("one", 1), ("other", 1), ("late", 0), ("late", 1)]
 
 
 def test_attacked_classifiers_and_gans_are_parts_of_one_study(

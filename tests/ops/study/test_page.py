@@ -198,6 +198,26 @@ def test_an_oracle_is_shown_but_is_never_the_best_arm_without_generated_images()
     assert shares[1][2].startswith("45 (")
 
 
+def test_the_best_arms_that_saw_a_pool_and_that_did_not_stand_beside_each_other() -> None:
+    seeing = {"fixmatch": {"unlabelled": "fixmatch"}, "taught": {"targets": {"kind": "teacher", "of": "fixmatch"}}}
+    part = build_part(baselines={**KEYS["baselines"], **seeing})
+    scores: Scores = {**TEN, "fixmatch": [0.7, 0.7], "taught": [0.69, 0.72]}
+    _, differences, _ = read_tables(render(part, table({("10", 400): scores})))
+    heads = [f"best with − {each}" for each in ("best without that saw no pool", "best without that saw the pool")]
+    assert differences[0][2:5] == [*heads, "best with − best ensemble"]
+    # 0.62 - 0.69 and 0.70 - 0.72: mean -0.045, s = 0.0354.
+    assert differences[1][2:4] == ["+4.0 ± 25.4: grown − strong", "-4.5 ± 31.8: grown − taught"]
+
+
+def test_corruptions_are_shown_each_and_compared_together() -> None:
+    part = build_part(measures=["accuracy", "corrupted", "corrupted_jpeg"])
+    found = pl.concat([table({("10", 400): TEN}, name) for name in part.measures])
+    lines = render(part, found)
+    assert "Mean accuracy under jpeg, %:" in lines
+    told = [line.split(",")[0] for line in lines if line.startswith("Differences")]
+    assert told == ["Differences in accuracy", "Differences in accuracy under all corruptions"]
+
+
 def test_accuracy_in_groups_of_classes_is_compared_too() -> None:
     part = build_part(measures=["accuracy", "head", "fgsm"])
     found = [table({("10", 400): TEN}, name) for name in part.measures]

@@ -1,4 +1,4 @@
-"""What arms are handed of a mixed dataset: for placebos, the real images that variants were to be made of."""
+"""What arms are handed of a mixed dataset: the seed images of variants for placebos, turns for arms with a ratio."""
 
 from __future__ import annotations
 
@@ -52,3 +52,50 @@ def test_placebos_are_told_which_images_variants_were_to_be_made_of(inputs: dict
     assert read(inputs, Arm()).is_seed is None  # nobody asks
     write_json(inputs["generated_images"] / ROUNDS, {"rounds": []})  # drawn by class
     assert read(inputs, Arm.model_validate({"placebo": "mixed"})).is_seed is None
+
+
+def list_images(parents: str, ks: list[int]) -> pl.DataFrame:
+    """Two real images a and b of class 0, two of class 1, c and d, and variants of `parents`; a dot has no parent."""
+    labels = ["abcd".index(each) // 2 if each in "abcd" else 0 for each in parents]
+    count = len(parents)
+    return pl.DataFrame(
+        {
+            "label": [0, 0, 1, 1, *labels],
+            "split": ["train"] * (4 + count),
+            "is_generated": [False] * 4 + [True] * count,
+            "image_id": [*"abcd", *(f"v{number}" for number in range(count))],
+            "parent_id": [None] * 4 + [None if each == "." else each for each in parents],
+            "round": [None] * 4 + [0] * count,
+            "k": [None] * 4 + ks,
+            "weight": [1.0] * (4 + count),
+        },
+        schema=ROW_SCHEMA,
+    )
+
+
+@pytest.mark.parametrize(
+    ("parents", "ks", "places"),
+    [
+        ("aaabbb", [0, 1, 2, 0, 1, 2], [0, 2, 4, 1, 3, 5]),
+        ("aabbcc", [3, 7, 0, 5, 1, 2], [0, 2, 1, 3, 0, 1]),  # some were rejected; a class counts by itself
+        ("abba", [0, 0, 4, 3], [0, 1, 2, 3]),  # a later round drew b again before a
+        ("....", [4, 0, 2, 1], [3, 0, 2, 1]),  # drawn by class
+    ],
+)
+def test_generated_images_are_taken_by_turns_of_their_parents(parents: str, ks: list[int], places: list[int]) -> None:
+    rows = list_images(parents, ks)
+    data = PixelDataset(np.zeros((len(rows), 4, 4, 1), np.uint8), rows, ("zero", "one"))
+    assert module._take_turns(data, None).tolist() == [-1] * 4 + places
+
+
+def test_images_that_were_rejected_for_their_label_have_no_turn() -> None:
+    rows = list_images("aabb", [0, 1, 0, 1])
+    data = PixelDataset(np.zeros((8, 4, 4, 1), np.uint8), rows, ("zero", "one"))
+    rejected = np.array([False] * 6 + [True, False])
+    assert module._take_turns(data, rejected).tolist() == [-1] * 4 + [0, 2, -1, 1]
+
+
+def test_turns_are_read_where_an_arm_has_a_ratio_of_its_own(inputs: dict[str, Path]) -> None:
+    assert read(inputs, Arm()).turns is None
+    found = read(inputs, Arm.model_validate({"ratio": 1.0}))
+    assert found.turns is not None and found.turns.tolist() == [-1, -1, -1, 0]

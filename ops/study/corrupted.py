@@ -1,0 +1,69 @@
+"""Accuracy on corrupted evaluation images, of networks that learnt without them.
+
+All arms, networks and seeds of a study are asked about the same images with the same draws. It is the mean accuracy
+over the severities of each corruption, and over all of them, as CIFAR-10-C is usually reported; nothing is divided by
+the errors of a reference network.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from ops.classifiers.answering import predict, settle_undefined
+from ops.datasets.axes import to_nchw
+from ops.datasets.corruptions import CORRUPTIONS, SEVERITIES, corrupt
+from ops.study.attacks import choose_rows
+from ops.verdict.same_compute import average_probabilities
+
+IMAGES = 1000  # at most: a network is asked about each of them 50 times
+QUICK_IMAGES = 10  # in a quick run
+SEED = 0  # of the draws, whatever the seed of the block
+
+
+@dataclass(frozen=True, eq=False)
+class Corrupted:
+    """Images with each corruption, by its name: uint8 [severities * n, C, H, W], severity by severity.
+
+    labels: int64 [n]. precision: in which networks answer, as for the images without corruption. All are on the CPU.
+    """
+
+    images: Mapping[str, Tensor]
+    labels: np.ndarray
+    precision: str = "auto"
+
+    def measure(self, networks: Sequence[nn.Module], device: str) -> dict[str, float]:
+        """The accuracy under each corruption, in 0..1, of networks in evaluation mode that answer together.
+
+        They answer by the mean of their probabilities.
+        """
+        labels = np.tile(self.labels, len(SEVERITIES))
+        return {
+            name: float((self._ask(networks, images, device).argmax(axis=1) == labels).mean())
+            for name, images in self.images.items()
+        }
+
+    def _ask(self, networks: Sequence[nn.Module], images: Tensor, device: str) -> np.ndarray:
+        """The mean probabilities, float64 [n, K]."""
+        each = [predict(network, images, precision=self.precision, device=device) for network in networks]
+        return average_probabilities(np.stack([settle_undefined(own).double().softmax(dim=1).numpy() for own in each]))
+
+
+def corrupt_images(
+    images: np.ndarray, keys: Sequence[str], labels: np.ndarray, precision: str = "auto", *, most: int = IMAGES
+) -> Corrupted:
+    """At most `most` of the images uint8 [n, H, W, C], evenly over the classes, with every corruption and severity.
+
+    keys: content id of each image, which decides its draws. labels: int64 [n].
+    """
+    rows = choose_rows(labels, most)
+    chosen, names = images[rows], [keys[row] for row in rows]
+    found = {}
+    for kind in CORRUPTIONS:
+        each = [corrupt(chosen, names, kind, severity, seed=SEED) for severity in SEVERITIES]
+        found[kind] = torch.from_numpy(to_nchw(np.concatenate(each)))
+    return Corrupted(found, labels[rows], precision)
