@@ -4,6 +4,7 @@ from ops.classifiers.augmentations.flip_crop import FlipAndCrop
 from ops.classifiers.augmentations.none import Unchanged
 from ops.classifiers.augmentations.policy import ComposedPolicy
 from ops.classifiers.augmentations.randaugment import RandomOperations
+from ops.classifiers.augmentations.views import ContrastViews
 from ops.classifiers.ingredients import Augmentation
 
 AUGMENTATIONS: dict[str, type[Augmentation]] = {
@@ -11,4 +12,5 @@ AUGMENTATIONS: dict[str, type[Augmentation]] = {
     "flip_crop": FlipAndCrop,
     "policy": ComposedPolicy,
     "randaugment": RandomOperations,
+    "views": ContrastViews,
 }
