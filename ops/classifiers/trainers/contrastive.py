@@ -3,6 +3,8 @@
 The network learns from all images that the arm sees, real and generated, and from no label. The offline probe is a
 logistic regression on its features of the labelled real images as they are. Validation chooses how strongly that is
 regularised. The features' scale goes into the head's weights, so that the result is a network like that of any arm.
+The optimizer is that of all arms: in trials of some hundred steps Muon's probes were ahead of those of AdamW, SGD and
+LARS.
 """
 
 from __future__ import annotations
