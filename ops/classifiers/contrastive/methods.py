@@ -38,6 +38,7 @@ class Method(nn.Module):
     """A network in training; `features` float [2n, d] are those of the last step's views, without gradients."""
 
     features: Tensor
+    projector: nn.Module
 
     def __init__(self, network: Classifier, settings: Any, steps: int) -> None:
         super().__init__()
@@ -130,7 +131,8 @@ class BarlowTwins(Method):
         self.projector = stack((d, 4 * d, 4 * d, 4 * d), normed=True).to(self.device)
 
     def find_loss(self, compared: tuple[Tensor, ...], ids: Tensor) -> Tensor:
-        return find_redundancy(*compared[0].chunk(2), off_diagonal=self.settings.redundancy)
+        one, other = compared[0].chunk(2)
+        return find_redundancy(one, other, off_diagonal=self.settings.redundancy)
 
 
 def stack(sizes: tuple[int, ...], *, normed: bool) -> nn.Sequential:

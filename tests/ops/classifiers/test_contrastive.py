@@ -126,11 +126,11 @@ FAST: dict[str, dict[str, Any]] = {"byol": {"decay": 0.9}}  # published decays a
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 def test_each_method_beats_random_features_on_fashion_mnist(kind: str) -> None:
-    """By more than three standard errors of paired answers to 1,000 held-out images; some twenty seconds of a core."""
+    """By more than three standard errors of paired answers to 1,000 held-out images; seconds of a core."""
     real, held = (read_split(ROOT / "examples" / "fashion-mnist", split) for split in ("train", "validation"))
-    images, labels = torch.from_numpy(to_nchw(real.images)), torch.from_numpy(real.labels)
+    images, labels = torch.tensor(to_nchw(real.images)), torch.tensor(real.labels)
     data = TrainingSet(images, labels, np.ones(len(labels)), 10)
-    validation = Validation(torch.from_numpy(to_nchw(held.images)), held.labels, "accuracy")
+    validation = Validation(torch.tensor(to_nchw(held.images)), held.labels, "accuracy")
     arm = Arm.model_validate({"trainer": {"kind": kind, "batch_size": 128, **FAST.get(kind, {})}})
 
     def answer(steps: int, rate: float) -> np.ndarray:

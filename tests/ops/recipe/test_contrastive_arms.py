@@ -13,6 +13,7 @@ from ops.recipe.costs import measure_cost
 from ops.recipe.fingerprints import stage_settings
 from ops.recipe.grid import GridSettings
 from ops.recipe.loading import load_recipe, parse_recipe
+from ops.recipe.rehearsal import BATCH, shrink
 from ops.recipe.schema import Recipe
 from ops.settings.reading import read_yaml
 
@@ -112,3 +113,8 @@ def test_the_grid_tries_their_numbers_and_no_weight_beside_beta() -> None:
     arms = {"n": SIMCLR, "beta": {**SIMCLR, "beta": 0.4}, "byol": {"trainer": "byol"}}
     count = {name: len(grid.list_settings(Arm.model_validate(keys), is_expanded=True)) for name, keys in arms.items()}
     assert count == {"n": 4, "beta": 2, "byol": 2}
+
+
+def test_a_rehearsal_has_small_batches() -> None:
+    changes = shrink(parse(x=SIMCLR, y={"trainer": {"kind": "byol", "batch_size": 8}}), "mine", SMOKE.parent)
+    assert changes["baselines.x.trainer.batch_size"] == BATCH and changes["baselines.y.trainer.batch_size"] == 8
