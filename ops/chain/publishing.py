@@ -116,7 +116,7 @@ def _is_tuned(recipe: Recipe) -> bool:
 def _has_own_weights(recipe: Recipe) -> bool:
     """Whether an arm may be trained with another weight of real images than `mix.real_weight`."""
     tried = recipe.classifier.grid.real_weight is not None
-    return tried or any(arm.real_weight is not None for arm in recipe.expanded.values())
+    return tried or any((arm.real_weight, arm.beta) != (None, None) for arm in recipe.expanded.values())
 
 
 def _publish(workspace: Workspace, expansion: str, recipe: Recipe) -> Publication:

@@ -12,6 +12,7 @@ import torch
 
 from ops.classifiers.data import TrainingSet, Variants
 from ops.classifiers.placebos import PLACEBOS
+from ops.classifiers.sampling import find_weight
 from ops.classifiers.variants.randomised import Randomised
 from ops.classifiers.variants.stored import Stored
 from ops.classifiers.variants.transform import Composition, Transform
@@ -55,7 +56,7 @@ class Examples:
     prior: Path | None = None
 
     def weigh(self, arm: Arm) -> np.ndarray:
-        """The weights of the images for an arm, float64 [n], with the arm's own real_weight if it has one.
+        """The weights of the images for an arm, float64 [n], with the arm's own real_weight or beta if it has one.
 
         Where generated images are variants they weigh nothing, and every real one weighs 1, as without generated ones.
         """
@@ -68,6 +69,11 @@ class Examples:
             weights = np.where(self.only_relabelled, 0.0, weights)
         if arm.ratio is not None:
             weights = np.where(self._find_surplus(arm.ratio), 0.0, weights)
+        if arm.beta is not None and self.is_generated is not None:
+            generated = float(weights[self.is_generated].sum())
+            if generated > 0:  # of several generators one may have given no image
+                real = find_weight(arm.beta, int((~self.is_generated).sum()), generated)
+                weights = np.where(self.is_generated, weights, real)
         return weights
 
     def _find_surplus(self, ratio: float) -> np.ndarray:

@@ -61,6 +61,10 @@ class Augmentation(ABC):
         """
         return
 
+    def pair(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """Two views of each image, drawn apart."""
+        return self(images), self(images)
+
     @classmethod
     def mirrors(cls, settings: Any) -> bool:
         """Whether it shows mirrored images."""
@@ -170,6 +174,7 @@ class Training:
     weights. `on_step` is called with the number of steps taken and the loss of the last. `teachers` are the networks
     that the arm's targets name. `pool` uint8 [m, C, H, W] are images without labels, and `prior` is the folder of a
     generator that learnt from them; None for arms that need none. `validation` is for trainers that choose.
+    `on_diagnosis` is told figures that a trainer finds on the way, by name; nothing is decided by them.
     """
 
     data: TrainingSet
@@ -184,3 +189,4 @@ class Training:
     pool: Tensor | None = None
     prior: Path | None = None
     validation: Validation | None = None
+    on_diagnosis: Callable[[str, float], None] = lambda name, value: None

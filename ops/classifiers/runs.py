@@ -67,6 +67,7 @@ class Result:
     losses : mean loss per twentieth of the training.
     description : of its network.
     path : of the file with its weights.
+    diagnostics : figures that its trainer found on the way, by name.
     """
 
     run: Run
@@ -76,6 +77,7 @@ class Result:
     losses: tuple[float, ...]
     description: Mapping[str, Any]
     path: Path
+    diagnostics: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -239,6 +241,7 @@ def read_result(run: Run, scratch: Path) -> Result:
         tuple(facts["losses"]),
         facts["network"],
         path,
+        facts.get("diagnostics", {}),
     )
 
 
@@ -248,6 +251,7 @@ def _train_run(run: Run) -> Run:
     arm = set_numbers(contest.arms[run.arm], run.setting)
     settings = contest.settings.model_copy(update={"steps": contest.find_steps(run.setting)})
     losses: list[float] = []
+    diagnostics: dict[str, float] = {}
     images, own = contest.validation
     validation = Validation(torch.from_numpy(images), own, contest.metric)
     model = train(
@@ -263,6 +267,7 @@ def _train_run(run: Run) -> Run:
         pool=torch.from_numpy(examples.find_pool(arm)) if learns_from_pool(arm) else None,
         prior=examples.prior,
         validation=validation,
+        on_diagnosis=diagnostics.__setitem__,
     )
     labels = validation.labels
     answers = predict(model, validation.images, precision=settings.precision, device=device).argmax(1).numpy()
@@ -275,6 +280,7 @@ def _train_run(run: Run) -> Run:
         "validation_per_class": [rates.get(c) for c in range(contest.classes)],
         "correct": pack_bits(correct),
         "losses": [round(float(np.mean(losses[i : i + part])), 5) for i in range(0, len(losses), part)],
+        **({"diagnostics": diagnostics} if diagnostics else {}),
     }
     with replace_file(contest.scratch / run.file_name) as temporary:
         save_file(read_weights(model), temporary, metadata={"result": json.dumps(facts)})

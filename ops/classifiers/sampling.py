@@ -52,3 +52,11 @@ def iterate_batches(
 def real_share(real_weight: float, n_real: int, n_generated: int) -> float:
     """β = N·n_real / (N·n_real + n_generated), the real share of a batch (AdaInf §3.1)."""
     return real_weight * n_real / (real_weight * n_real + n_generated)
+
+
+def find_weight(beta: float, n_real: int, n_generated: float) -> float:
+    """N, the weight of a real image with which their share is β, in 0..1 without both ends; inverse of `real_share`.
+
+    n_generated : generated images, or what they weigh together.
+    """
+    return beta * n_generated / ((1 - beta) * n_real)

@@ -34,16 +34,18 @@ def train(
     pool: Tensor | None = None,
     prior: Path | None = None,
     validation: Validation | None = None,
+    on_diagnosis: Callable[[str, float], None] = lambda name, value: None,
 ) -> Classifier:
     """A trained network in evaluation mode on `device`; the same arguments give the same weights.
 
     The seed fixes initialisation, batch order, augmentation and pairing; arms that share a seed share
     the initial weights, which pairs them. `teachers`: the networks that the arm's targets name, in evaluation mode.
-    `pool`, `prior`, `validation`: as in `Training`.
+    `pool`, `prior`, `validation`, `on_diagnosis`: as in `Training`.
     """
     keep_freed_memory()
     fit = TRAINERS[arm.trainer.kind]
     training = Training(
-        data, arm, budget, learning_rate, weight_decay, seed, device, on_step, teachers, pool, prior, validation
-    )
+        data, arm, budget, learning_rate, weight_decay, seed, device, on_step, teachers, pool, prior, validation,
+        on_diagnosis,
+    )  # fmt: skip
     return fit_pseudo_labelled(training, fit) if arm.unlabelled.kind == "pseudo_labels" else fit(training)

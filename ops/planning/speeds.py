@@ -22,6 +22,7 @@ from ops.planning.work import Unit
 from ops.pretrained.cost import count_products as count_products_of
 from ops.pretrained.folder import find_folder, read_folder
 from ops.pretrained.kinds import EXTRACTORS
+from ops.recipe.contrastive_arms import is_contrastive
 from ops.recipe.costs import measure_cost
 from ops.recipe.denoisers import DenoiserSettings
 from ops.recipe.pool_arms import learns_from_pool
@@ -99,8 +100,9 @@ def split_prior(recipe: Recipe, estimate: Callable[[DenoiserSettings, SamplerSet
 
 
 def _count_images(unit: Unit) -> float:
-    """Images of a step; those without labels as so many plain ones as cost the same."""
-    return unit.batch_size * (measure_cost(unit.arm, 0) if learns_from_pool(unit.arm) else 1.0)
+    """Images of a step; those without labels, and views, as so many plain ones as cost the same."""
+    counts = learns_from_pool(unit.arm) or is_contrastive(unit.arm)
+    return unit.batch_size * (measure_cost(unit.arm, 0, unit.batch_size) if counts else 1.0)
 
 
 def weigh_decoding(recipe: Recipe, shape: Shape, root: Path) -> float:

@@ -16,6 +16,7 @@ import torch
 
 from ops.classifiers.answering import predict
 from ops.classifiers.data import TrainingSet
+from ops.classifiers.ingredients import Validation
 from ops.classifiers.networks.classifier import Classifier
 from ops.classifiers.products import Shape
 from ops.classifiers.training import train
@@ -29,6 +30,7 @@ from ops.recipe.schema import Recipe
 TIMED_SECONDS = 1.0  # of each unit in each process, unless its steps are long
 LEAST_STEPS, MOST_STEPS = 3, 60  # timed steps of a unit, after two that are not
 ANSWERED = 128  # images of a timed answer
+HELD = 16  # validation images; nothing that is timed sees them
 
 
 def measure_speeds(
@@ -87,6 +89,7 @@ def _time_unit(unit: Unit) -> tuple[Unit, float, float]:
     images = torch.randint(0, 256, (4 * unit.batch_size, *shape), dtype=torch.uint8)
     data = TrainingSet(images, torch.arange(len(images)) % classes, np.ones(len(images)), classes)
     teachers = [Classifier(unit.network, shape, classes).eval() for _ in range(unit.teachers)]
+    held = Validation(images[:HELD], data.labels[:HELD].numpy(), "accuracy")  # probes choose by it after the steps
 
     def time_steps(steps: int) -> float:
         stamps: list[float] = []
@@ -100,6 +103,7 @@ def _time_unit(unit: Unit) -> tuple[Unit, float, float]:
             on_step=lambda step, loss: stamps.append(time.perf_counter()),
             teachers=teachers,
             pool=images,
+            validation=held,
         )
         return (stamps[-1] - stamps[1]) / steps
 

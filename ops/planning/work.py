@@ -18,6 +18,7 @@ from ops.generators.registry import KINDS
 from ops.planning.plan import ExpansionPlan
 from ops.recipe.arms import Arm, Network, Policy
 from ops.recipe.classifiers import ClassifierSettings
+from ops.recipe.contrastive_arms import is_contrastive
 from ops.recipe.costs import measure_cost
 from ops.recipe.counterparts import simplify
 from ops.recipe.ingredients.balancing import Balancing
@@ -179,7 +180,8 @@ def _make_training(classifier: ClassifierSettings, arm: Arm, steps: int, encodin
         steps *= 1 + arm.unlabelled.rounds
     if isinstance(arm.trainer, FineTunedTrainer):
         steps = max(1, round(steps * encoding))
-    more = FEATURE_STEP * getattr(arm.trainer, "steps", 0) + EPOCH * getattr(arm.trainer, "epochs", 0)
+    probing = PROBE if is_contrastive(arm) else 0.0
+    more = probing + FEATURE_STEP * getattr(arm.trainer, "steps", 0) + EPOCH * getattr(arm.trainer, "epochs", 0)
     variants, drawn = arm.variants, 0
     if isinstance(variants, GitVariants):
         places = variants.count_places(classifier.batch_size) * (steps - variants.first_step(steps))
@@ -202,7 +204,7 @@ def _trace(settled: Recipe, baselines: Sequence[Training], expanded: Sequence[Tr
 
 def _weigh(training: Training, seeds: int) -> float:
     """Of the whole training, in plain steps."""
-    return training.steps * measure_cost(training.unit.arm, seeds)
+    return training.steps * measure_cost(training.unit.arm, seeds, training.unit.batch_size)
 
 
 def _drop_balancing(arm: Arm) -> Arm:
@@ -216,7 +218,8 @@ def _drop_balancing(arm: Arm) -> Arm:
 def make_unit(settings: ClassifierSettings, arm: Arm) -> Unit:
     """The unit of an arm's training."""
     costless = {"sampler": UniformSampler(), "loss": PlainLoss(), "variants": NoVariants()}
-    free = simplify(arm).model_copy(update={**costless, "trainer": SupervisedTrainer()})
+    trainer = arm.trainer if is_contrastive(arm) else SupervisedTrainer()
+    free = simplify(arm).model_copy(update={**costless, "trainer": trainer, "strength": None})
     if isinstance(free.unlabelled, FixMatch):  # at most: every answer is a sure one
         free = free.model_copy(update={"unlabelled": free.unlabelled.model_copy(update={"threshold": 0.0})})
     elif free.unlabelled.kind != "none":

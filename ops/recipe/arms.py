@@ -18,8 +18,10 @@ from ops.recipe.ingredients.samplers import SAMPLERS, UniformSampler
 from ops.recipe.ingredients.trainers import TRAINERS, SupervisedTrainer
 from ops.recipe.ingredients.unlabelled import UNLABELLED, NoUnlabelled
 from ops.recipe.ingredients.variants import VARIANTS, NoVariants
+from ops.recipe.ingredients.views import Views
+from ops.recipe.strength import fill_in
 from ops.settings.kinds import Kind, OneOf
-from ops.settings.section import Count, Positive, Section
+from ops.settings.section import Count, Fraction, Positive, Section
 
 
 class NoAugmentation(Kind):
@@ -43,6 +45,17 @@ class RandAugment(Kind):
     kind: Literal["randaugment"] = Field("randaugment", description="two random operations after mirroring and a shift")
     strength: float = Field(10.0, gt=0, lt=30, description="RandAugment's magnitude m; its n is 2")
     flip: float = Field(0.5, ge=0, le=1, description="probability that an image is mirrored first")
+    shift: float = Field(
+        1 / 14, ge=0, le=0.5, description="largest shift as a share of the shorter side, before the operations"
+    )
+
+    @model_serializer(mode="wrap")
+    def _leave_out(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Results from before the key `shift` stay valid."""
+        found: dict[str, Any] = dump(self)
+        if self.shift == type(self).model_fields["shift"].default:
+            found.pop("shift", None)
+        return found
 
 
 class Policy(Kind):
@@ -174,6 +187,7 @@ AUGMENTATIONS: dict[str, type[Kind]] = {
     "randaugment": RandAugment,
     "cutout": Cutout,
     "gridmask": GridMask,
+    "views": Views,
 }
 NETWORKS: dict[str, type[Network]] = {"small_resnet": SmallResNet, "resnet18": ResNet18, "mlp": Mlp}
 
@@ -190,14 +204,15 @@ INGREDIENTS: dict[str, Mapping[str, type[Kind]]] = {  # of an arm, by its keys
     "unlabelled": UNLABELLED,
 }
 # Keys of an arm without effect on real images alone.
-ONLY_EXPANDED = ("real_weight", "ratio", "finish", "separate", "placebo")
+ONLY_EXPANDED = ("real_weight", "beta", "ratio", "finish", "separate", "placebo")
 
 
 class Arm(Section):
     """One way of training: the ingredients in which it differs from plain training.
 
-    A dump has `variants`, `unlabelled` and `ratio` only where there are any, so that results from before these keys
-    stay valid.
+    A dump has `variants`, `unlabelled`, `ratio`, `beta` and `strength` only where there are any, so that results
+    from before these keys stay valid. What `strength` means is written into `augmentation` and `pairing` when the arm
+    is read.
     """
 
     augmentation: Annotated[Kind, OneOf(AUGMENTATIONS)] = Field(
@@ -235,6 +250,17 @@ class Arm(Section):
         " generated images that were drawn first, at most so many for each real image of their class; variants come by"
         " turns of their seed images. So a smaller set is part of a larger one; null: all",
     )
+    beta: Annotated[float, Field(gt=0, lt=1)] | None = Field(
+        None,
+        description="for an arm under `expanded`: share of real images in what is shown, in the place of real_weight;"
+        " null: N decides",
+    )
+    strength: Fraction | None = Field(
+        None,
+        description="how strongly images are augmented, unless augmentation or pairing say it; 1: as the trainer is"
+        " published, 0.5: AdaInf's weaker views, 0: no crop and no colours. Of a supervised arm 1 stands for"
+        " RandAugment of strength 10, shifts of 1/8 and mixup of alpha 1; null: these keys alone say it",
+    )
     finish: float = Field(
         0.0, ge=0, lt=1, description="for an arm under `expanded`: last share of the steps, on real images alone"
     )
@@ -251,6 +277,20 @@ class Arm(Section):
             raise ValueError("mixup_alpha is now written pairing: {kind: mixup, alpha: ...}")
         return keys
 
+    @model_validator(mode="before")
+    @classmethod
+    def _apply_strength(cls, keys: Any) -> Any:
+        return fill_in(keys) if isinstance(keys, Mapping) else keys
+
+    @model_validator(mode="after")
+    def _check_weights(self) -> Arm:
+        if self.beta is not None and self.real_weight is not None:
+            raise ValueError(
+                f"beta {self.beta:g} and real_weight {self.real_weight:g} both say how much real images weigh; remove"
+                " one of them"
+            )
+        return self
+
     @model_validator(mode="after")
     def _check_labels(self) -> Arm:
         if self.loss.kind == "ldam" and isinstance(self.pairing, Mixing):
@@ -260,7 +300,12 @@ class Arm(Section):
     @model_serializer(mode="wrap")
     def _leave_out(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
         found: dict[str, Any] = dump(self)
-        for key, nothing in (("variants", NoVariants()), ("unlabelled", NoUnlabelled()), ("ratio", None)):
+        absent = {
+            "variants": NoVariants(),
+            "unlabelled": NoUnlabelled(),
+            **dict.fromkeys(("ratio", "beta", "strength")),
+        }
+        for key, nothing in absent.items():
             if getattr(self, key) == nothing:
                 found.pop(key, None)
         return found

@@ -1,8 +1,8 @@
 """Which arm shows what generated images add to an arm that learns from more than labels.
 
-Teachers and consistency improve a network without any generated image. An arm of `expanded` that uses them therefore
-needs a counterpart under `baselines`: the same ingredients on real images. The difference between the two is the
-generator's share. The module knows settings alone.
+Teachers, consistency and contrastive training improve a network without any generated image. An arm of `expanded` that
+uses them therefore needs a counterpart under `baselines`: the same ingredients on real images. The difference between
+the two is the generator's share. The module knows settings alone.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import Any, Literal
 
 from ops.recipe.arms import ONLY_EXPANDED, Arm
+from ops.recipe.contrastive_arms import is_contrastive
 from ops.recipe.ingredients.guidance import EmaConsistency, TeacherTargets
 from ops.recipe.ingredients.variants import GitVariants, NoVariants
 from ops.recipe.variants import shows_generated
@@ -47,7 +48,7 @@ def name_kind(
 
 def is_guided(arm: Arm) -> bool:
     """Whether it learns from more than labels."""
-    return arm.targets.kind != "labels" or arm.consistency.kind != "none"
+    return arm.targets.kind != "labels" or arm.consistency.kind != "none" or is_contrastive(arm)
 
 
 def find_counterpart(arm: Arm, baselines: Mapping[str, Arm]) -> str | None:
@@ -146,8 +147,8 @@ def _check_together(name: str, arm: Arm) -> None:
         return
     if arm.separate is not None:
         raise ValueError(f"the arm {name!r} has both separate and consistency; remove one of them")
-    if term.images == "generated" and (arm.finish or arm.real_weight is not None):
-        key = "finish" if arm.finish else "real_weight"
+    if term.images == "generated" and (arm.finish or arm.real_weight is not None or arm.beta is not None):
+        key = "finish" if arm.finish else "beta" if arm.real_weight is None else "real_weight"
         raise ValueError(f"{key} has no effect in the arm {name!r}, whose generated images have no labels")
     if term.images == "generated" and teacher is not None and teacher.images != "real":
         raise ValueError(

@@ -153,10 +153,11 @@ class GridSettings(Section):
         """All settings that `arm` tries, in the grid's order.
 
         Only an arm under `expanded` tries `real_weight`, and none whose generated images have no labels, or are
-        variants. A probe takes no steps, so it has no use for more than one rate, decay and number of steps.
+        variants, or whose beta says what they weigh. A probe takes no steps, so it has no use for more than one rate,
+        decay and number of steps.
         """
         is_labelled = getattr(arm.consistency, "images", None) != "generated" and arm.variants.kind == "none"
-        numbers, is_weighted = list_numbers(), is_expanded and is_labelled
+        numbers, is_weighted = list_numbers(), is_expanded and is_labelled and arm.beta is None
         axes = {
             key: values
             for key, values in self.axes.items()

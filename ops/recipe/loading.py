@@ -19,7 +19,7 @@ from ops.recipe.schema import Recipe
 from ops.settings.reading import read_yaml, shorten
 
 TRIED = ("constrained-float", "literal['auto']")
-MOST_NAMED = 40  # keys in a sentence
+MOST_LISTED = 60  # keys that a sentence names
 BY_KIND = {"generator": KINDS, "prior": PRIORS}  # sections whose kind decides their other keys
 
 
@@ -54,7 +54,7 @@ def explain(error: ValidationError, path: Path | str, model: type[BaseModel] = R
         valid = problem.get("ctx", {}).get("valid")  # given by a section whose keys depend on its values
         valid = valid or sorted(_fields_at(place[:-1], model) if kind is None else list_known(kinds[kind]))
         near = difflib.get_close_matches(place[-1], valid, n=1)
-        hint = f"did you mean '{near[0]}'?" if near else f"valid here: {_name_some(valid)}"
+        hint = f"did you mean '{near[0]}'?" if near else f"valid here: {_list_valid(valid)}"
         return f"unknown key '{key}' in {path}; {hint}"
     if problem["type"] == "missing":
         is_section = model is Recipe and len(place) == 1 and key not in ("source", "seed", "on_new_images")
@@ -71,12 +71,13 @@ def explain(error: ValidationError, path: Path | str, model: type[BaseModel] = R
     return f"'{key}' in {path}: {message[0].lower()}{message[1:]}{shown}"
 
 
-def _name_some(keys: Sequence[str]) -> str:
-    """The keys, or the shortest of very many, as a list for a sentence."""
-    if len(keys) <= MOST_NAMED:
+def _list_valid(keys: Sequence[str]) -> str:
+    """All of them; of very many those without a dot, and how many others there are."""
+    if len(keys) <= MOST_LISTED:
         return ", ".join(keys)
-    named = sorted(keys, key=lambda key: (key.count("."), key))[:MOST_NAMED]
-    return f"{', '.join(named)} and {len(keys) - MOST_NAMED} more"
+    dotted = [key for key in keys if "." in key]
+    plain = ", ".join(key for key in keys if "." not in key)
+    return f"{plain}, and {len(dotted)} numbers of ingredients such as {dotted[0]}"
 
 
 def list_known(settings: type[KindSettings]) -> set[str]:

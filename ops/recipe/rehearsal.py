@@ -17,6 +17,7 @@ from ops.recipe.diffusion import PipelineSettings, StableDiffusionSettings
 from ops.recipe.generator import OnnxSettings
 from ops.recipe.geometry import LEAST, GeometrySettings
 from ops.recipe.imagination import ASKS
+from ops.recipe.ingredients.contrastive import ContrastiveTrainer
 from ops.recipe.ingredients.variants import GitVariants
 from ops.recipe.instance import InstanceSettings
 from ops.recipe.latent import LatentSettings
@@ -117,6 +118,8 @@ def shrink(recipe: Recipe, source: str, root: Path) -> dict[str, Any]:
                 changes[f"{side}.{name}.ratio"] = min(arm.ratio, changes["plan.ratio"])
             for key in sorted({"epochs", "steps"} & set(type(arm.trainer).model_fields)):
                 changes[f"{side}.{name}.trainer.{key}"] = TRAINED
+            if isinstance(arm.trainer, ContrastiveTrainer):
+                changes[f"{side}.{name}.trainer.batch_size"] = min(BATCH, arm.trainer.batch_size)
     if "image" in generator.list_inputs(recipe.sampler):
         # A strength is chosen by how much is kept; then any share will do.
         changes |= {"sampler.moves": None, "sampler.keeps": 0.0 if recipe.sampler.strength == "auto" else None}

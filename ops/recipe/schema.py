@@ -16,6 +16,7 @@ from pydantic import Discriminator, Field, Tag, ValidationInfo, field_validator,
 from ops.recipe.arms import ONLY_EXPANDED, Arm, check_ratios
 from ops.recipe.automation import AutomationSettings
 from ops.recipe.classifiers import ClassifierSettings, ScorerSettings
+from ops.recipe.contrastive_arms import check_contrastive
 from ops.recipe.counterparts import check_guidance
 from ops.recipe.data import DataSettings
 from ops.recipe.denoisers import asks_for_policy
@@ -215,6 +216,7 @@ class Recipe(Section):
                     raise ValueError(f"{key} has no effect in the baseline {name!r}, which has no generated images")
         if all(arm.placebo.kind != "none" for arm in self.expanded.values()):
             raise ValueError("every arm of expanded is a placebo; one must learn from generated images")
+        check_contrastive({**self.baselines, **self.expanded})
         check_guidance(self.baselines, self.expanded)
         check_ratios(self.expanded, self.plan.ratio if self.plan.balance == "keep" else None)
         check_pool_arms(self.baselines, self.expanded, self.prior)

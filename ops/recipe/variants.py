@@ -100,7 +100,8 @@ def check_class_sizes(sizes: np.ndarray, arms: Mapping[str, Arm]) -> None:
 def _check_beside(name: str, arm: Arm) -> None:
     """ValueError for a key about generated images: where they are variants, they are no images of their own."""
     plain = Arm()
-    idle = [key for key in ("real_weight", "ratio", "finish", "separate") if getattr(arm, key) != getattr(plain, key)]
+    keys = ("real_weight", "beta", "ratio", "finish", "separate")
+    idle = [key for key in keys if getattr(arm, key) != getattr(plain, key)]
     for key in ("targets", "consistency"):
         idle += [f"{key}.images: generated"] * (getattr(getattr(arm, key), "images", None) == "generated")
     idle += ["targets.relabel"] * bool(getattr(arm.targets, "relabel", False))

@@ -16,11 +16,13 @@ Shortfall = Literal["below_reference", "near_chance"]
 
 @dataclass(frozen=True)
 class Budget:
-    """The training budget of every classifier; `fewest_steps` is set where validation chose the steps of each arm."""
+    """The training budget of every classifier; `fewest_steps` is set where validation chose the steps of each arm,
+    and `largest_batch` where arms that learn without labels have larger batches."""
 
     steps: int
     batch_size: int
     fewest_steps: int | None = None
+    largest_batch: int | None = None
 
 
 @dataclass(frozen=True)
@@ -169,8 +171,9 @@ class Verdict:
         """Plain dicts, lists, strings and finite numbers, ready for strict JSON."""
         found = asdict(self)
         found["generator_used"] = found.pop("unused") is None
-        if self.budget.fewest_steps is None:
-            del found["budget"]["fewest_steps"]
+        for key in ("fewest_steps", "largest_batch"):
+            if found["budget"][key] is None:
+                del found["budget"][key]
         if self.folds is None:
             del found["folds"], found["unused_folds"]
         return found

@@ -134,8 +134,15 @@ def _name_test(verdict: Verdict) -> str:
         trained = f"{verdict.folds} folds{left_out} with {trained} each"
     return (
         f"in {article}{NAMES[verdict.metric]} on {verdict.test_images:,} test images over {trained}, after "
-        f"{_name_steps(verdict.budget)} of batch {verdict.budget.batch_size}"
+        f"{_name_steps(verdict.budget)} of batch {_name_batch(verdict.budget)}"
     )
+
+
+def _name_batch(budget: Budget) -> str:
+    """`64`, or `64 (without labels up to 256)`."""
+    if budget.largest_batch is None:
+        return f"{budget.batch_size}"
+    return f"{budget.batch_size} (without labels up to {budget.largest_batch})"
 
 
 def _name_steps(budget: Budget) -> str:

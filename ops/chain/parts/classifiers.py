@@ -10,7 +10,9 @@ from typing import Any
 import numpy as np
 from safetensors.torch import load_file
 
+from ops.chain.parts.diagnostics import average_diagnostics, describe_diagnostics
 from ops.chain.parts.variants import account
+from ops.chain.parts.visits import count
 from ops.classifiers.examples import Examples
 from ops.classifiers.kept_trainings import KeptTrainings
 from ops.classifiers.runs import Contest, Result
@@ -133,6 +135,8 @@ def train_arms(
             refused = read_refused(drawn) if drawn is not None else None
             for line in describe(shown, name, names, refused or {}):
                 run.runtime.sink(f"{run.stage}: {line}")
+        if (visits := count(contest, name)) is not None:
+            run.runtime.sink(f"{run.stage}: {visits.describe(name)}")
     progress = run.runtime.progress(run.stage, count_runs(contest), "trainings")
     summary: dict[str, dict[str, Any]] = {}
     left_out: dict[str, dict[str, Any]] = {}
@@ -148,6 +152,11 @@ def train_arms(
         for name in tournament.final:
             if (shown := account(contest, name, tournament.chosen[name])) is not None:
                 summary[name]["variants"] = shown.to_dict()
+            if (visits := count(contest, name, tournament.chosen[name])) is not None:
+                summary[name]["visits"] = visits.to_dict()
+            if found := average_diagnostics(tournament.final[name]):
+                summary[name]["diagnostics"] = found
+                run.runtime.sink(f"{run.stage}: {describe_diagnostics(name, summary[name])}")
         left_out |= {name: left.to_dict() for name, left in tournament.left_out.items()}
     for name, left in left_out.items():
         run.runtime.sink(f"{run.stage}: {tell_left_out(name, left, contest.metric)}")

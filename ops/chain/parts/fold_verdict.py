@@ -6,7 +6,7 @@ not read here: the stage `folds` did that.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -21,6 +21,8 @@ from ops.datasets.index import write_index
 from ops.files.manifests import read_manifest
 from ops.files.outputs import FOLD_ANSWERS, FOLDS, RUNS, VERDICT
 from ops.files.storage import read_json, write_json
+from ops.recipe.arms import Arm
+from ops.recipe.contrastive_arms import find_largest_batch
 from ops.recipe.costs import measure_cost
 from ops.recipe.counterparts import pair_counterparts
 from ops.recipe.pool_arms import list_seeing
@@ -148,9 +150,12 @@ class FoldAnswers:
         known = ~np.isnan(rates)
         return np.where(known.any(axis=0), np.nansum(rates, axis=0) / np.maximum(known.sum(axis=0), 1), np.nan).tolist()
 
-    def find_budget(self) -> Budget:
+    def find_budget(self, arms: Sequence[Arm]) -> Budget:
+        """arms: those that were trained."""
         steps = [entry["steps"] for fold in self.folds for entry in fold["arms"].values()]
-        return Budget(max(steps), self.folds[0]["batch_size"], min(steps) if min(steps) < max(steps) else None)
+        batch_size = self.folds[0]["batch_size"]
+        fewest = min(steps) if min(steps) < max(steps) else None
+        return Budget(max(steps), batch_size, fewest, find_largest_batch(arms, batch_size))
 
     def read_reference(self) -> ReferenceAnswers:
         """One name where all folds chose the same features."""
@@ -167,7 +172,7 @@ class FoldAnswers:
 
 
 def _decide(run: StageRun, answers: FoldAnswers, class_names: list[str]) -> Verdict:
-    kinds, facts = answers.kinds, answers.facts
+    kinds, facts, classifier = answers.kinds, answers.facts, run.recipe.classifier
     arms = {**run.recipe.baselines, **run.recipe.expanded}
     verdict = decide(
         {arm: answers.read(arm) for arm in kinds},
@@ -176,7 +181,7 @@ def _decide(run: StageRun, answers: FoldAnswers, class_names: list[str]) -> Verd
         answers.labels,
         class_names,
         metric=facts["metric"],
-        budget=answers.find_budget(),
+        budget=answers.find_budget([arms[arm] for arm in kinds]),
         aliases=answers.aliases,
         confidence=run.recipe.verdict.confidence,
         generators=answers.generators,
@@ -187,7 +192,7 @@ def _decide(run: StageRun, answers: FoldAnswers, class_names: list[str]) -> Verd
         unused_folds=sum(fold["not_used"] is not None for fold in answers.folds),
         train_counts=np.bincount(answers.labels, minlength=len(class_names)).tolist(),  # a fold trains on most of these
         confidences={arm: answers.read(arm, "confidence").astype(np.float64) for arm in kinds},
-        costs={arm: measure_cost(arms[arm], run.recipe.classifier.seeds) for arm in kinds},
+        costs={arm: measure_cost(arms[arm], classifier.seeds, classifier.batch_size) for arm in kinds},
         counterparts=_list_counterparts(run, answers),
     )
     assert (verdict.baseline, verdict.challenger) == (facts["baseline"], facts["challenger"])

@@ -10,6 +10,7 @@ from ops.chain.parts.classifiers import BASELINES, EXPANDED
 from ops.files.outputs import RESULTS
 from ops.files.storage import read_json
 from ops.recipe.arms import Arm
+from ops.recipe.contrastive_arms import find_largest_batch
 from ops.recipe.costs import measure_cost
 from ops.recipe.counterparts import name_kind, pair_counterparts
 from ops.recipe.design import Metric
@@ -48,7 +49,10 @@ class Trained:
 
     def measure_costs(self, seeds: int) -> dict[str, float]:
         """The cost of a step of each trained arm, in plain steps; `seeds` networks teach together."""
-        return {arm: measure_cost(self.arms[side][arm], seeds) for arm, side in self.sides.items()}
+        return {
+            arm: measure_cost(self.arms[side][arm], seeds, self.results[side]["batch_size"])
+            for arm, side in self.sides.items()
+        }
 
     @property
     def aliases(self) -> dict[str, str]:
@@ -71,7 +75,9 @@ class Trained:
         """Steps and batch size of the training; arms may differ in steps if the grid tries several."""
         shared = self.results[BASELINES]
         steps = [int(entry["setting"].get("steps", shared["steps"])) for entry in self.entries.values()]
-        return Budget(max(steps), shared["batch_size"], min(steps) if min(steps) < max(steps) else None)
+        arms = (self.arms[side][arm] for arm, side in self.sides.items())
+        largest = find_largest_batch(arms, shared["batch_size"])
+        return Budget(max(steps), shared["batch_size"], min(steps) if min(steps) < max(steps) else None, largest)
 
     @property
     def generators(self) -> int:

@@ -6,6 +6,7 @@ from ops.classifiers.augmentations.gridmask import HiddenGrid
 from ops.classifiers.augmentations.none import Unchanged
 from ops.classifiers.augmentations.policy import ComposedPolicy
 from ops.classifiers.augmentations.randaugment import RandomOperations
+from ops.classifiers.augmentations.views import ContrastViews
 from ops.classifiers.ingredients import Augmentation
 
 AUGMENTATIONS: dict[str, type[Augmentation]] = {
@@ -15,4 +16,5 @@ AUGMENTATIONS: dict[str, type[Augmentation]] = {
     "randaugment": RandomOperations,
     "cutout": HiddenSquare,
     "gridmask": HiddenGrid,
+    "views": ContrastViews,
 }

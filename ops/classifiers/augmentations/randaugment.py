@@ -15,7 +15,7 @@ class RandomOperations(Augmentation):
     def __init__(self, settings: RandAugment, side: tuple[int, int]) -> None:
         from kornia.augmentation import auto  # kornia takes a second to import
 
-        self.flip, self.shift = settings.flip, FlipAndCrop(FlipCrop(), side).shift
+        self.flip, self.shift = settings.flip, FlipAndCrop(FlipCrop(strength=settings.shift), side).shift
         self.policy = auto.RandAugment(n=2, m=settings.strength)
 
     def __call__(self, images: Tensor) -> Tensor:

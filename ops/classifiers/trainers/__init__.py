@@ -2,8 +2,10 @@
 
 from collections.abc import Callable
 
+from ops.classifiers.contrastive.methods import METHODS
 from ops.classifiers.ingredients import Training
 from ops.classifiers.networks.classifier import Classifier
+from ops.classifiers.trainers.contrastive import fit_contrastive
 from ops.classifiers.trainers.fine_tuned import fit_fine_tuned
 from ops.classifiers.trainers.probe import fit_probe
 from ops.classifiers.trainers.refitted import fit_feature_diffusion, fit_refitted
@@ -15,4 +17,5 @@ TRAINERS: dict[str, Callable[[Training], Classifier]] = {
     "feature_diffusion": fit_feature_diffusion,
     "probe": fit_probe,
     "fine_tuned": fit_fine_tuned,
+    **dict.fromkeys(METHODS, fit_contrastive),
 }

@@ -41,13 +41,18 @@ def fit_probe(training: Training) -> Classifier:
     ).numpy()
     repeated = np.tile(labels, len(features) // len(labels))
     (coefficients, intercepts), loss = regress(features, repeated, held, validation, data.classes)
+    set_head(network, coefficients, intercepts)
+    training.on_step(1, loss)
+    return network
+
+
+def set_head(network: Classifier, coefficients: np.ndarray, intercepts: np.ndarray) -> None:
+    """Make weights [K, d] and intercepts [K] of a regression the network's head, which must be linear."""
     head = network.head
     assert isinstance(head, nn.Linear)
     with torch.no_grad():
         head.weight.copy_(torch.from_numpy(coefficients))
         head.bias.copy_(torch.from_numpy(np.maximum(intercepts, np.float32(LOWEST))))
-    training.on_step(1, loss)
-    return network
 
 
 def list_features(network: Classifier, training: Training) -> np.ndarray:

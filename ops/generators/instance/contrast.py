@@ -13,7 +13,6 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ops.generators.denoising.augmentation import augment
@@ -23,6 +22,7 @@ from ops.machine.precision import compute_in
 from ops.recipe.arms import Policy
 from ops.recipe.instance import EncoderSettings
 from ops.training.checkpoint import Checkpoints
+from ops.training.contrast import find_nt_xent
 from ops.training.state import TrainingState
 from ops.training.terms import Terms
 
@@ -82,7 +82,7 @@ class ContrastSteps:
         with compute_in(self.precision, self.device):
             views = torch.cat([make_view(images, self.settings.flip, generator) for _ in range(2)])
             compared = self.compare(views)
-        return find_contrast(compared)  # in fp32: bf16 would round the cosines
+        return find_nt_xent(compared, TEMPERATURE)  # in fp32: bf16 would round the cosines
 
 
 def make_view(images: Tensor, flip: float, generator: torch.Generator) -> Tensor:
@@ -95,19 +95,6 @@ def make_view(images: Tensor, flip: float, generator: torch.Generator) -> Tensor
     columns = (torch.arange(width) - torch.rand(count, 1, generator=generator) * (width - 1)).abs() < half
     inside = (rows[:, None, :, None] & columns[:, None, None, :]).to(images.device)
     return torch.where(inside, view.mean(dim=(2, 3), keepdim=True), view)
-
-
-def find_contrast(compared: Tensor) -> Tensor:
-    """SimCLR's loss (eq. 1) of float [2n, e], where rows i and n + i are the views of one image; a scalar in nats.
-
-    The mean over all views of -log of the softmax of its cosines with all other views, divided by the temperature, at
-    its own other view.
-    """
-    unit = F.normalize(compared, dim=1)
-    # s_ij = cos(z_i, z_j) / τ, and no view is compared with itself.
-    s = (unit @ unit.T / TEMPERATURE).fill_diagonal_(-torch.inf)
-    partner = torch.arange(len(s), device=s.device).roll(len(s) // 2)
-    return F.cross_entropy(s, partner)
 
 
 def learn_encoder(

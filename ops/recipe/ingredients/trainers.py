@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from ops.recipe.ingredients.contrastive import CONTRASTIVE
 from ops.settings.kinds import Kind
 from ops.settings.section import Count
 
@@ -76,4 +77,5 @@ TRAINERS: dict[str, type[Kind]] = {
     "feature_diffusion": FeatureDiffusionTrainer,
     "probe": ProbeTrainer,
     "fine_tuned": FineTunedTrainer,
+    **CONTRASTIVE,
 }

@@ -10,14 +10,17 @@ import pytest
 from ops.classifiers.products import count_products
 from ops.generators.instance.guessing import count_products as count_encoder
 from ops.planning.plan import plan_expansion
-from ops.planning.work import count_work, expect_policy, find_longest
+from ops.planning.speeds import _count_images
+from ops.planning.work import count_work, expect_policy, find_longest, make_unit
 from ops.recipe.arms import Arm
+from ops.recipe.classifiers import ClassifierSettings
 from ops.recipe.ingredients.unlabelled import FixMatch
 from ops.recipe.instance import InstanceSettings
 from ops.recipe.loading import load_recipe
 from ops.recipe.schema import Recipe
 from ops.recipe.sections import PlanSettings
 
+PLAN = plan_expansion(np.array([100] * 10), tuple("abcdefghij"), PlanSettings())
 DEMO = Path(__file__).parents[3] / "recipes" / "fashion-flow.yaml"
 BALANCING = {
     "weighted": {"loss": "class_weighted"},
@@ -91,13 +94,27 @@ def test_arms_that_see_a_pool_are_counted_by_their_networks_steps_and_images() -
     assert fix.unit.arm.unlabelled == FixMatch(ratio=3.0, threshold=0.0)  # every answer counts
 
 
+def test_a_step_without_labels_is_a_unit_of_its_own_and_a_probe_follows() -> None:
+    settings = ClassifierSettings(batch_size=64)
+    simclr = {"trainer": {"kind": "simclr", "batch_size": 128}, "strength": 0.5}
+    mine, plain = (make_unit(settings, Arm.model_validate(keys)) for keys in ({**simclr, "beta": 0.3}, {}))
+    assert mine == make_unit(settings, Arm.model_validate(simclr)) and mine != plain
+    assert _count_images(mine) == 4 * _count_images(plain) == 4 * 64
+    keys = load_recipe(DEMO).model_dump(mode="json")
+    keys["baselines"] |= {"simclr": simclr}
+    work = count_work(Recipe.model_validate(keys), PLAN, (28, 28, 1), 3, None)
+    (found,) = {
+        training for phase in work.baselines for training in phase if training.unit.arm.trainer.kind == "simclr"
+    }
+    assert found.steps == 800 and found.more > 0
+
+
 def test_a_learning_curve_costs_three_quarters_of_a_training_of_each_side_and_seed() -> None:
     keys = load_recipe(DEMO).model_dump(mode="json")
-    plan = plan_expansion(np.array([100] * 10), tuple("abcdefghij"), PlanSettings())
 
     def count(seeds: int) -> tuple[int, int]:
         keys["verdict"]["curve_seeds"] = seeds
-        work = count_work(Recipe.model_validate(keys), plan, (28, 28, 1), 3, None)
+        work = count_work(Recipe.model_validate(keys), PLAN, (28, 28, 1), 3, None)
         steps = [training.steps for phases in work.stages.values() for phase in phases for training in phase]
         assert sorted(each.steps for phase in work.more for each in phase) == sorted([200, 400] * 2 * seeds)
         return sum(steps), sum(training.steps for phase in work.more for training in phase)

@@ -10,10 +10,8 @@ import torch
 from torch import Tensor
 
 from ops.generators.instance.contrast import (
-    TEMPERATURE,
     ContrastSteps,
     count_carrying,
-    find_contrast,
     learn_encoder,
     make_view,
     standardise,
@@ -22,6 +20,7 @@ from ops.generators.instance.network import Encoder
 from ops.machine.parallel import start_threads
 from ops.recipe.instance import EncoderSettings
 from ops.training.checkpoint import Checkpoints
+from ops.training.contrast import find_nt_xent
 from ops.training.loop import TrainingDiverged
 from ops.training.terms import Terms
 
@@ -39,22 +38,6 @@ def make_images(count: int, channels: int = 1) -> Tensor:
 def build(features: int = 4, channels: int = 1) -> Encoder:
     torch.manual_seed(0)
     return Encoder((channels, 12, 12), widths=(8, 16), features=features).eval()
-
-
-def test_the_loss_is_the_mean_negative_logarithm_of_the_other_views_share() -> None:
-    compared = torch.randn(8, 5, generator=torch.Generator().manual_seed(0))
-    z = compared.numpy().astype(float)
-    z /= np.linalg.norm(z, axis=1, keepdims=True)
-    total = 0.0
-    for i in range(8):
-        powers = [np.exp(z[i] @ z[j] / TEMPERATURE) if j != i else 0.0 for j in range(8)]
-        total -= np.log(powers[(i + 4) % 8] / sum(powers))
-    assert float(find_contrast(compared)) == pytest.approx(total / 8, rel=1e-5)
-
-
-def test_views_alike_cost_less_than_views_mixed_up() -> None:
-    apart = torch.eye(6).repeat(2, 1)
-    assert find_contrast(apart) < find_contrast(torch.cat([apart[:6], apart[:6].roll(1, 0)])) - 1
 
 
 def test_views_follow_from_the_generator_stay_in_range_and_are_mirrored_only_on_request() -> None:
@@ -113,11 +96,11 @@ def test_a_feature_that_hardly_varies_beside_the_widest_is_not_blown_up_and_is_t
 def test_views_are_compared_in_fp32_whatever_they_are_computed_in(monkeypatch: pytest.MonkeyPatch) -> None:
     seen = list[bool]()
 
-    def note(compared: Tensor) -> Tensor:
+    def note(compared: Tensor, temperature: float) -> Tensor:
         seen.append(torch.is_autocast_enabled("cpu"))
-        return find_contrast(compared)
+        return find_nt_xent(compared, temperature)
 
-    monkeypatch.setattr("ops.generators.instance.contrast.find_contrast", note)
+    monkeypatch.setattr("ops.generators.instance.contrast.find_nt_xent", note)
     steps = ContrastSteps(
         lambda x: x.flatten(1), make_images(6), EncoderSettings(batch_size=4), seed=0, precision="bf16"
     )
