@@ -156,7 +156,7 @@ def test_demo_recipe_shows_every_key_of_an_arm() -> None:
     shown = {key for side in ARMS for arm in content[side].values() for key in arm}
     explained = DEMO.read_text(encoding="utf-8").partition("# An arm's keys")[2].partition("real: {}")[0]
     others = {"trainer", "real_weight", "targets", "consistency", "finish", "separate", "variants", "unlabelled"}
-    others |= {"beta", "strength"}
+    others |= {"beta", "ratio", "strength"}
     assert set(Arm.model_fields) - shown == others  # there is one trainer, and one N suits all
     assert all(f"{key}" in explained for key in Arm.model_fields)
 
