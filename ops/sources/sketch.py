@@ -17,7 +17,7 @@ from ops.sources.layouts.folder import find_split_folders
 from ops.sources.layouts.metadata import TABLES
 from ops.sources.listing import Listing, check_names, find_split
 from ops.sources.spec import SourceSpec, SplitRule
-from ops.sources.tables import SEPARATED, find_tables
+from ops.sources.tables import SEPARATED, describe_fault, find_tables
 
 SAMPLE = 1000  # images per split that are decoded
 MAX_SIDE = 128  # pixels; images of one size up to this are used as they are
@@ -148,14 +148,16 @@ def _describe_table(source: Path) -> tuple[Path, dict[str, str]]:
 
 
 def _describe_lack(source: Path) -> str | None:
-    """What a folder of images without classes lacks, as a sentence; None for anything else."""
+    """What a folder of images without classes lacks, or a table, as a sentence; None for anything else."""
+    if source.suffix in SEPARATED and source.is_file():
+        return f"{source} {describe_fault(source)}"
     if not source.is_dir():
         return None
     folders = [source, *sorted(path for path in source.iterdir() if path.is_dir() and find_split(path.name))]
     for folder in folders:
         if images := _count_images(folder):
-            tables = ", ".join(path.name for path in sorted(folder.iterdir()) if path.suffix in SEPARATED)
-            unread = f" ({tables} has no columns of that kind whose files exist)" if tables else ""
+            tables = [path for path in sorted(folder.iterdir()) if path.suffix in SEPARATED and path.is_file()]
+            unread = f" ({'; '.join(f'{path.name} {describe_fault(path)}' for path in tables)})" if tables else ""
             count = f"{images} image{'s' * (images > 1)}"
             return f"{folder} has {count} side by side, and nothing says of which class each is{unread}{_ADVICE}"
     return f"{source} is empty" if not any(source.iterdir()) else None
