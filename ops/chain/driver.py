@@ -48,6 +48,7 @@ from ops.history.dvc_repository import (
 from ops.labelling.choice import check_labelled
 from ops.machine.interruption import at, check
 from ops.machine.progress import Sink
+from ops.planning.plan import plan_expansion, require_growth
 from ops.recipe.imagination import check_class_count, check_probed
 from ops.recipe.instance import InstanceSettings
 from ops.recipe.prior import PoolSettings
@@ -233,6 +234,9 @@ def validate(workspace: Workspace, expansion: str, warn: Callable[[str], None] =
         trained = count_fold_training(pool, divide(pool, recipe.verdict.folds))
     if varied:
         _require_variants(recipe, trained, workspace.recipe_path(expansion))
+    for each in trained:
+        if each.any():  # else they were not counted
+            require_growth(plan_expansion(each, class_names, recipe.plan), recipe.plan)
     try:
         check_class_count(recipe.sampler.imagination, len(class_names))
         if probed:

@@ -299,3 +299,12 @@ def test_a_picture_under_two_labels_stops_unless_it_is_allowed(in_folders: Path)
         f" {here} as one and {there} as zero; no classifier is right on both"
     )
     assert ok == "digits: ok"
+
+
+def test_a_ratio_that_adds_no_image(in_folders: Path) -> None:
+    path = in_folders / "recipes" / "digits.yaml"
+    before = path.read_text()
+    path.write_text(before.replace("ratio: 1.0,", "ratio: 0.001,"))
+    assert refuse(in_folders, 2).startswith("growset: plan.ratio 0.001 adds no image to ")
+    path.write_text(before)
+    accept(in_folders)
