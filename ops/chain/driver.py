@@ -29,6 +29,7 @@ from ops.chain.parts.pools import (
 from ops.chain.real_images import describe_source, source_content, try_source
 from ops.chain.watch_source import list_source, write_watched
 from ops.datasets.cross_validation import count_fold_training, divide
+from ops.datasets.folds import require_folds
 from ops.datasets.pixels import read_rows
 from ops.datasets.shards import find_shards
 from ops.errors import DamagedData, EnvironmentFault, UserError
@@ -246,7 +247,16 @@ def validate(workspace: Workspace, expansion: str, warn: Callable[[str], None] =
             check_labelled(int(min(each.sum() for each in trained)))
     except ValueError as error:
         raise UserError(f"{workspace.recipe_path(expansion)}: {error}") from None
+    for each in trained:
+        if each.any():
+            require_folds(each.tolist(), recipe.scorer.folds, "scorer.folds")
     height, width, channels = shape
+    for key, budget in (("scorer", recipe.scorer), ("classifier", recipe.classifier)):
+        if budget.batch_size == 1 and budget.network.needs_two(max(height, width)):
+            raise UserError(
+                f"{key}.batch_size 1 is too small for images of {height} x {width} pixels, of which network:"
+                f" {budget.network.kind} keeps one place for a batch normalisation that needs two; write 2 or more"
+            )
     check_external_networks(recipe.filter, workspace.root, class_names)
     check_reference_network(recipe.verdict.reference, workspace.root)
     check_scorer_of_imagination(recipe, workspace.root, class_names)
