@@ -29,6 +29,7 @@ from ops.chain.parts.pools import (
 from ops.chain.real_images import describe_source, source_content, try_source
 from ops.chain.watch_source import list_source, write_watched
 from ops.datasets.cross_validation import count_fold_training, divide
+from ops.datasets.folds import require_folds
 from ops.datasets.pixels import read_rows
 from ops.datasets.shards import find_shards
 from ops.errors import DamagedData, EnvironmentFault, UserError
@@ -48,6 +49,7 @@ from ops.history.dvc_repository import (
 from ops.labelling.choice import check_labelled
 from ops.machine.interruption import at, check
 from ops.machine.progress import Sink
+from ops.planning.plan import plan_expansion, require_growth
 from ops.recipe.imagination import check_class_count, check_probed
 from ops.recipe.instance import InstanceSettings
 from ops.recipe.prior import PoolSettings
@@ -233,6 +235,9 @@ def validate(workspace: Workspace, expansion: str, warn: Callable[[str], None] =
         trained = count_fold_training(pool, divide(pool, recipe.verdict.folds))
     if varied:
         _require_variants(recipe, trained, workspace.recipe_path(expansion))
+    for each in trained:
+        if each.any():  # else they were not counted
+            require_growth(plan_expansion(each, class_names, recipe.plan), recipe.plan)
     try:
         check_class_count(recipe.sampler.imagination, len(class_names))
         if probed:
@@ -242,7 +247,20 @@ def validate(workspace: Workspace, expansion: str, warn: Callable[[str], None] =
             check_labelled(int(min(each.sum() for each in trained)))
     except ValueError as error:
         raise UserError(f"{workspace.recipe_path(expansion)}: {error}") from None
+    for each in trained:
+        if each.any():
+            require_folds(each.tolist(), recipe.scorer.folds, "scorer.folds")
     height, width, channels = shape
+    scorer, classifier = recipe.scorer, recipe.classifier
+    for key, batch_size, network in (
+        ("scorer", scorer.batch_size, scorer.network),
+        ("classifier", classifier.batch_size, classifier.network),
+    ):
+        if batch_size == 1 and network.needs_two(max(height, width)):
+            raise UserError(
+                f"{key}.batch_size 1 is too small for images of {height} x {width} pixels, of which network:"
+                f" {network.kind} keeps one place for a batch normalisation that needs two; write 2 or more"
+            )
     check_external_networks(recipe.filter, workspace.root, class_names)
     check_reference_network(recipe.verdict.reference, workspace.root)
     check_scorer_of_imagination(recipe, workspace.root, class_names)

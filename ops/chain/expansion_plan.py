@@ -10,12 +10,11 @@ import polars as pl
 from ops.datasets.index import write_index
 from ops.datasets.pixels import read_rows, read_split
 from ops.datasets.shards import find_shards
-from ops.errors import UserError
 from ops.files.manifests import read_manifest
 from ops.files.outputs import PLAN, SEEDS
 from ops.files.storage import write_json
 from ops.planning.hard_seeds import rank_seeds
-from ops.planning.plan import plan_expansion
+from ops.planning.plan import plan_expansion, require_growth
 from ops.stages.materialization import StageRun
 
 
@@ -25,8 +24,7 @@ def build_expansion_plan(run: StageRun) -> dict[str, Any]:
     names = tuple(read_manifest(real)["metrics"]["class_names"])
     labels = read_rows(find_shards(real, "train"))["label"].to_numpy()
     plan = plan_expansion(np.bincount(labels, minlength=len(names)), names, run.recipe.plan)
-    if not plan.drawn:
-        raise UserError(f"plan.ratio {run.recipe.plan.ratio:g} adds no image to {len(labels)} real ones; raise it")
+    require_growth(plan, run.recipe.plan)
     write_json(run.out / PLAN, plan.to_dict())
     metrics = {"images_wanted": plan.wanted, "images_drawn": plan.drawn}
     return metrics if plan.seeds == "all" else metrics | _choose_seeds(run)

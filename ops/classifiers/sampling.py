@@ -32,19 +32,20 @@ def iterate_batches(
 ) -> Iterator[np.ndarray]:
     """Exactly `steps` batches of exactly `batch_size` indices, passes joined end to end.
 
-    `weights` returns float [n] for a step; if they change, the current pass is dropped. ValueError for weights that are
-    negative or sum to less than 1.
+    `weights` returns float [n] for a step; if they change, the current pass is dropped. Weights that sum to less than
+    1, such as those of a few real images that count little beside generated ones, are scaled to 1: one image a pass.
+    ValueError for weights that are negative or all 0.
     """
     rng = np.random.default_rng(seed)
     current = np.empty(0)
     queue = np.empty(0, dtype=np.int64)
     for step in range(steps):
         if not np.array_equal(found := np.asarray(weights(step), dtype=np.float64), current):
-            if found.min() < 0 or found.sum() < 1:
-                raise ValueError("weights must be non-negative and sum to at least 1")
+            if found.min() < 0 or found.sum() == 0:
+                raise ValueError("weights must be non-negative, and some above 0")
             current, queue = found, queue[:0]
         while len(queue) < batch_size:
-            queue = np.concatenate([queue, weighted_pass(current, rng)])
+            queue = np.concatenate([queue, weighted_pass(current / min(1.0, current.sum()), rng)])
         yield queue[:batch_size]
         queue = queue[batch_size:]
 

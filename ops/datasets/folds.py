@@ -6,7 +6,11 @@ one of a unit's images knows too much about the others.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
+
+from ops.errors import UserError
 
 LARGE = 1_000  # validation images from which they alone are asked
 
@@ -14,6 +18,18 @@ LARGE = 1_000  # validation images from which they alone are asked
 def assign_folds(labels: np.ndarray, folds: int, seed: int, units: np.ndarray | None = None) -> np.ndarray:
     """As `divide_into_folds`; the same seed gives the same folds."""
     return divide_into_folds(labels, folds, np.random.default_rng([seed, 2]), units)
+
+
+def require_folds(sizes: Sequence[int], folds: int, key: str) -> None:
+    """UserError if `assign_folds` leaves a fold empty, for classes of `sizes` images; `key` names the number of folds.
+
+    What is left over of each class goes to the first folds, so the last one has the least.
+    """
+    if sum(size // folds for size in sizes):
+        return
+    largest = max(sizes, default=0)
+    remedy = f"lower it to {largest} or less" if largest > 1 else "add images"
+    raise UserError(f"{key} {folds} is more than the {largest} training images of the largest class; {remedy}")
 
 
 def divide_into_folds(

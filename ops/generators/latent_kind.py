@@ -16,6 +16,7 @@ from ops.generators.latent.sizes import check_shape
 from ops.generators.protocol import Cost, Fitting, Generator
 from ops.recipe.denoisers import DenoiserSettings
 from ops.recipe.latent import LatentSettings
+from ops.recipe.prior import PoolSettings
 from ops.recipe.sampler import SamplerSettings
 
 if TYPE_CHECKING:
@@ -40,7 +41,8 @@ class LatentKind(FlowKind):
         self, settings: DenoiserSettings, root: Path, class_names: Sequence[str], shape: tuple[int, int, int]
     ) -> None:
         """UserError for images that are too small, and for latents that are too large."""
-        check_shape(_narrow(settings).autoencoder, shape)
+        section = "prior" if isinstance(settings, PoolSettings) else "generator"
+        check_shape(_narrow(settings).autoencoder, shape, section)
 
     def fit(self, settings: DenoiserSettings, fitting: Fitting) -> dict[str, Any]:
         from ops.generators.latent.fitting import fit_latent

@@ -16,8 +16,11 @@ from ops.judging.usability import Scale
 
 
 def find_judge(scorer: Path, train: PixelDataset, held_out: PixelDataset) -> Judge | None:
-    """The judge; None if there are too few real images to measure against."""
+    """The judge; None if there are too few real images to measure against, in all or in a fold of the scorer."""
     if len(held_out) < 2 or np.bincount(train.labels).min() < 2:
+        return None
+    loaded = load_scorer(scorer)
+    if np.bincount(loaded.folds, minlength=len(loaded.models)).min() < 2:
         return None
     return load_judge(scorer, train, held_out)
 

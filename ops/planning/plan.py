@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from ops.errors import UserError
 from ops.files.outputs import PLAN
 from ops.files.storage import read_json
 from ops.recipe.sections import PlanSettings
@@ -113,6 +114,13 @@ def plan_expansion(counts: np.ndarray, class_names: tuple[str, ...], settings: P
         settings.rounds,
         settings.seeds,
     )
+
+
+def require_growth(plan: ExpansionPlan, settings: PlanSettings) -> None:
+    """UserError if no class is to get an image: the ratio is too small for so few."""
+    if not plan.wanted:
+        real = sum(entry.real for entry in plan.classes)
+        raise UserError(f"plan.ratio {settings.ratio:g} adds no image to {real} real ones; raise it")
 
 
 def count_hard(sizes: np.ndarray) -> np.ndarray:

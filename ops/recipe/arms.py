@@ -141,6 +141,13 @@ class Network(Kind):
         description="image: each image has mean 0 and standard deviation 1; grey: after its channels were averaged",
     )
 
+    def needs_two(self, side: int) -> bool:
+        """Whether a batch of one image has one place for its last normalisation, whose variance is then undefined.
+
+        side: the longer one of the images, in pixels.
+        """
+        return True
+
 
 class SmallResNet(Network):
     """A residual network of two stages that suits CPUs."""
@@ -162,12 +169,18 @@ class SmallResNet(Network):
             raise ValueError("stride 4 needs a stem of 2 layers")
         return self
 
+    def needs_two(self, side: int) -> bool:
+        return side <= 2 * self.stride
+
 
 class ResNet18(Network):
     """ResNet-18 as used on CIFAR: no pooling in the stem, full resolution in the first stage."""
 
     kind: Literal["resnet18"] = Field("resnet18", description="ResNet-18 with a stem for small images")
     width: Count = Field(64, description="channels of the first of its four stages; each later one has twice as many")
+
+    def needs_two(self, side: int) -> bool:
+        return side <= 8
 
 
 class Mlp(Network):

@@ -20,6 +20,12 @@ from ops.settings.reading import read_yaml, shorten
 
 TRIED = ("constrained-float", "literal['auto']")
 MOST_LISTED = 60  # keys that a sentence names
+SENTENCES = {  # by pydantic's type of a problem, where its own sentence names a type of Python's
+    "dict_type": "keys with values are expected",
+    "model_type": "keys with values are expected, or {{}} for their defaults",
+    "too_short": "at least {min_length} must be given",
+    "tuple_type": "a list is expected",
+}
 BY_KIND = {"generator": KINDS, "prior": PRIORS}  # sections whose kind decides their other keys
 
 
@@ -61,11 +67,17 @@ def explain(error: ValidationError, path: Path | str, model: type[BaseModel] = R
         empty = "null" if is_section and NoneType in get_args(Recipe.model_fields[key].annotation) else "{}"
         hint = f" (an empty section is written '{key}: {empty}')" if is_section else ""
         return f"key '{key}' is missing in {path}; add it{hint}"
-    message = problem["msg"].removeprefix("Value error, ")
+    sentence = SENTENCES.get(problem["type"])
+    message = (
+        problem["msg"].removeprefix("Value error, ") if sentence is None else sentence.format(**problem.get("ctx", {}))
+    )
     got = problem.get("input")
     shown = "" if isinstance(got, (dict, BaseModel)) else f"; got {shorten(got)}"
     if place and place[-1] == "[key]":
-        return f"arm name '{place[-2]}' in {path}: letters, digits and _ + . - are allowed, a letter or digit first"
+        name = shorten(place[-2])
+        if problem["type"] == "string_too_long":
+            return f"arm name {name} in {path}: at most {problem['ctx']['max_length']} characters are allowed"
+        return f"arm name {name} in {path}: letters, digits and _ + . - are allowed, a letter or digit first"
     if not place:
         return f"{path}: {message[0].lower()}{message[1:]}{shown}"
     return f"'{key}' in {path}: {message[0].lower()}{message[1:]}{shown}"

@@ -59,7 +59,7 @@ def find_kind(keys: Any) -> Any:
     return keys.get("kind", DEFAULT_KIND) if isinstance(keys, Mapping) else getattr(keys, "kind", None)
 
 
-ArmName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_+.-]*$")]
+ArmName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_+.-]*$", max_length=100)]  # part of names of files
 
 
 class Recipe(Section):

@@ -19,6 +19,7 @@ GENERATED_LIMIT = 20_000  # images that a laptop draws and trains on in minutes
 UNEVEN_RATIO = 3.0  # largest class / smallest class; from here on small classes get more generated images
 
 IN_PIXELS = 32  # pixels of the longer side; larger images are learnt as latents, at a sixth of the time
+STRIP = 8  # pixels of the shorter side; of narrower images there are no latents
 LATENTS = {
     "generator.kind": "latent", "generator.widths": [64, 128], "generator.unshuffle": 1, "generator.batch_size": 64,
 }  # fmt: skip
@@ -50,7 +51,7 @@ def suggest_settings(counts: np.ndarray, shape: Sequence[int]) -> dict[str, Any]
         "plan.balance": "equalise" if counts.max() >= UNEVEN_RATIO * counts.min() else "keep",
         "scorer.folds": int(min(3, max(2, counts.min()))),
         "scorer.steps": _round_steps(0.75 * search_steps, 200, 3000),
-        **(_suggest_pixels(small, side) if side <= IN_PIXELS else LATENTS),
+        **(_suggest_pixels(small, side) if side <= IN_PIXELS or min(shape[:2]) < STRIP else LATENTS),
         "generator.steps": learning_steps,
         "generator.augment": 0.5 if is_few else 0.0,
         "generator.augmentation": "auto" if is_few else "moves",

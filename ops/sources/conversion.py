@@ -33,6 +33,7 @@ PILLOW_FORMATS = tuple(kind for kind in FORMATS if kind != "MPO")  # Pillow open
 SUFFIXES = tuple(dict.fromkeys(suffix for suffixes in FORMATS.values() for suffix in suffixes))
 BACKGROUNDS = {"black": (0, 0, 0), "white": (255, 255, 255)}
 TURNED = "turned upright by their EXIF tag"
+SKIPPED = "skipped, because damaged"
 GREY_MODES = ("1", "L", "LA", "La")
 _NETPBM = re.compile(rb"P[2356]\s+(?:#[^\n]*\n\s*)*\d+\s+\d+\s+(\d+)")
 
@@ -67,7 +68,7 @@ class Converter:
             except DamagedData:
                 if not self.spec.skip_damaged:
                     raise
-                self.counts["skipped, because damaged"] += 1
+                self.counts[SKIPPED] += 1
                 continue
             kept.append(position)
         return images, np.array(kept, np.int64)

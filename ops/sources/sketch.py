@@ -10,14 +10,14 @@ from pathlib import Path
 
 import numpy as np
 
-from ops.errors import UserError
-from ops.sources.conversion import SUFFIXES, Converter
+from ops.errors import DamagedData, UserError
+from ops.sources.conversion import SKIPPED, SUFFIXES, Converter
 from ops.sources.layouts import LAYOUTS
 from ops.sources.layouts.folder import find_split_folders
 from ops.sources.layouts.metadata import TABLES
 from ops.sources.listing import Listing, check_names, find_split
 from ops.sources.spec import SourceSpec, SplitRule
-from ops.sources.tables import SEPARATED, find_tables
+from ops.sources.tables import SEPARATED, describe_fault, find_tables
 
 SAMPLE = 1000  # images per split that are decoded
 MAX_SIDE = 128  # pixels; images of one size up to this are used as they are
@@ -32,7 +32,7 @@ DRAWN_SHARES = {"validation": 0.15, "test": 0.25}  # of train, for splits that t
 class SourceSketch:
     """A source's description, its training `counts` per class, and the `shape` (H, W, C) of its converted images.
 
-    sizes: (H, W) of the sampled images as they are, int64 [n, 2].
+    sizes: (H, W) of the sampled images as they are, int64 [n, 2]. damaged: sampled images that cannot be decoded.
     """
 
     spec: SourceSpec
@@ -40,6 +40,7 @@ class SourceSketch:
     counts: np.ndarray
     shape: tuple[int, int, int]
     sizes: np.ndarray
+    damaged: int = 0
 
     @property
     def resized(self) -> tuple[float, float]:
@@ -54,7 +55,8 @@ def sketch_source(source: Path, name: str, licence: str, size: int | None = None
     """Read the labels and up to SAMPLE images of each split; `size` in pixels is chosen if it is None.
 
     Images of one size of up to MAX_SIDE pixels are used as they are. Otherwise they become squares of the median side,
-    of WORKING_SIDE pixels at most. UserError if no layout fits.
+    of WORKING_SIDE pixels at most. UserError if no layout fits. Damaged images are counted: whether they are to be left
+    out is said in the description, which does not exist before. DamagedData if no image of the sample can be decoded.
     """
     if not source.exists():
         raise UserError(f"{source} does not exist; --source names your images, a folder or a file")
@@ -76,8 +78,10 @@ def sketch_source(source: Path, name: str, licence: str, size: int | None = None
     if missing:
         spec = spec.model_copy(update={"split": SplitRule.model_validate(missing)})
         counts = np.maximum(1, np.round(counts * (1 - sum(missing.values())))).astype(int)
-    probe = Converter(spec.model_copy(update={"background": "white"}))
+    probe = Converter(spec.model_copy(update={"background": "white", "skip_damaged": True}))
     shapes = np.array([shape for listing in listings.values() for shape in _probe(listing, probe)])
+    if not len(shapes):
+        raise DamagedData(f"{source}: none of its images can be decoded")
     if probe.counts["put on the background"]:
         spec = spec.model_copy(update={"background": "white"})
     side = _choose_side(shapes) if size is None else size
@@ -85,7 +89,7 @@ def sketch_source(source: Path, name: str, licence: str, size: int | None = None
         spec = spec.model_copy(update={"size": side})
     height, width = (int(shapes[0, 0]), int(shapes[0, 1])) if spec.size is None else (spec.size, spec.size)
     shape = height, width, int(shapes[:, 2].max())
-    return SourceSketch(spec, train.class_names, counts, shape, shapes[:, :2])
+    return SourceSketch(spec, train.class_names, counts, shape, shapes[:, :2], probe.counts[SKIPPED])
 
 
 def _choose_side(shapes: np.ndarray) -> int | None:
@@ -148,14 +152,16 @@ def _describe_table(source: Path) -> tuple[Path, dict[str, str]]:
 
 
 def _describe_lack(source: Path) -> str | None:
-    """What a folder of images without classes lacks, as a sentence; None for anything else."""
+    """What a folder of images without classes lacks, or a table, as a sentence; None for anything else."""
+    if source.suffix in SEPARATED and source.is_file():
+        return f"{source} {describe_fault(source)}"
     if not source.is_dir():
         return None
     folders = [source, *sorted(path for path in source.iterdir() if path.is_dir() and find_split(path.name))]
     for folder in folders:
         if images := _count_images(folder):
-            tables = ", ".join(path.name for path in sorted(folder.iterdir()) if path.suffix in SEPARATED)
-            unread = f" ({tables} has no columns of that kind whose files exist)" if tables else ""
+            tables = [path for path in sorted(folder.iterdir()) if path.suffix in SEPARATED and path.is_file()]
+            unread = f" ({'; '.join(f'{path.name} {describe_fault(path)}' for path in tables)})" if tables else ""
             count = f"{images} image{'s' * (images > 1)}"
             return f"{folder} has {count} side by side, and nothing says of which class each is{unread}{_ADVICE}"
     return f"{source} is empty" if not any(source.iterdir()) else None

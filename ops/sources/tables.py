@@ -49,11 +49,34 @@ def find_tables(source: Path) -> list[Table]:
 
 
 def read_separated(content: io.BytesIO, *, texts: Sequence[str] = (), rows: int | None = None) -> pl.DataFrame:
-    """A table with commas, else semicolons or tabs between its columns; the columns `texts` are not read as numbers."""
+    """A table with commas, else semicolons or tabs between its columns; the columns `texts` are not read as numbers.
+
+    Rows without any value are left out: spreadsheets and editors leave such lines at the end.
+    """
     header = content.getvalue().partition(b"\n")[0]
     separator = next((sign for sign in (b",", b";", b"\t") if sign in header), b",").decode()
     types = dict.fromkeys(texts, pl.String)
-    return pl.read_csv(content, separator=separator, infer_schema_length=None, schema_overrides=types, n_rows=rows)
+    frame = pl.read_csv(content, separator=separator, infer_schema_length=None, schema_overrides=types, n_rows=rows)
+    return frame.filter(pl.any_horizontal(pl.all().is_not_null()))
+
+
+def describe_fault(table: Path) -> str:
+    """Why a table that `find_tables` does not return names no images and labels, as the end of a sentence about it."""
+    content = table.read_bytes()
+    try:
+        content.decode()
+        frame = read_separated(io.BytesIO(content), rows=PEEKED_ROWS)
+    except UnicodeDecodeError:
+        return "is not UTF-8 text; save it as UTF-8"
+    except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
+        return f"cannot be read: {str(error).splitlines()[0]}"
+    columns = _spellings(frame.columns, FILES)
+    names = [str(name) for column in columns for name in frame[column].drop_nulls()]
+    if any(Path(name).is_absolute() for name in names):
+        return "has absolute paths; write them relative to its folder"
+    if any(is_file(path) for path in locate_images(table, names)):
+        return f"has a column {columns[0]}, but which of the others has the classes is not clear; call that one label"
+    return f"has no columns of that kind whose files exist{f', such as {names[0]}' if names else ''}"
 
 
 def locate_images(table: Path, names: Iterable[str]) -> list[Path]:

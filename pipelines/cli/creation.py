@@ -55,6 +55,12 @@ def _describe_source(made: "Created") -> None:
         click.echo(f"all images are {height} x {width} x {channels} and keep that size")
     else:
         _describe_size(seen, where)
+    if seen.damaged:
+        images = f"{seen.damaged} image{'s' * (seen.damaged > 1)} cannot be decoded"
+        click.echo(
+            f"warning: {images}; `growset check` names the first; remove them, or set `skip_damaged: true` in {where}",
+            err=True,
+        )
     if lack := describe_lack(seen.counts, seen.class_names):
         click.echo(f"warning: {lack}; `growset run` asks for --force", err=True)
 

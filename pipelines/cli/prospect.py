@@ -22,7 +22,7 @@ from ops.machine.progress import Sink
 from ops.planning.cost import Images, estimate_rest, estimate_seconds
 from ops.planning.counting import Counted, count_source
 from ops.planning.floors import describe_lack
-from ops.planning.plan import ExpansionPlan, plan_expansion
+from ops.planning.plan import ExpansionPlan, plan_expansion, require_growth
 from ops.planning.resolution import Resolution, find_resolution, warn_of_resolution
 from ops.planning.speeds import Speeds, guess_speeds
 from ops.planning.work import Work, count_work, settle_expected
@@ -104,6 +104,7 @@ def look_ahead(workspace: Workspace, expansion: str) -> Prospect:
 
 def foresee(workspace: Workspace, expansion: str, recipe: Recipe, counted: Counted) -> Prospect:
     plan = plan_expansion(counted.images["train"], counted.class_names, recipe.plan)
+    require_growth(plan, recipe.plan)
     stale = _find_stale(workspace, expansion, recipe)
     policy = errors = None
     if "training_policy" not in stale:

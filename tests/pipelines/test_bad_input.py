@@ -299,3 +299,33 @@ def test_a_picture_under_two_labels_stops_unless_it_is_allowed(in_folders: Path)
         f" {here} as one and {there} as zero; no classifier is right on both"
     )
     assert ok == "digits: ok"
+
+
+def test_a_ratio_that_adds_no_image(in_folders: Path) -> None:
+    path = in_folders / "recipes" / "digits.yaml"
+    before = path.read_text()
+    path.write_text(before.replace("ratio: 1.0,", "ratio: 0.001,"))
+    assert refuse(in_folders, 2).startswith("growset: plan.ratio 0.001 adds no image to ")
+    path.write_text(before)
+    accept(in_folders)
+
+
+def test_a_scorer_of_more_folds_than_a_class_has_images(fresh_workspace: Path) -> None:
+    path = fresh_workspace / "recipes" / "digits.yaml"
+    text = path.read_text()
+    path.write_text(text.replace("scorer: {folds: 2,", "scorer: {folds: 20,"))
+    told = "growset: scorer.folds 20 is more than the 16 training images of the largest class; lower it to 16 or less\n"
+    assert refuse(fresh_workspace, 2) == told
+    path.write_text(text)
+    accept(fresh_workspace)
+
+
+def test_a_batch_of_one_image_that_a_network_reduces_to_one_place(in_folders: Path) -> None:
+    path = in_folders / "recipes" / "digits.yaml"
+    text = path.read_text()
+    path.write_text(text.replace("batch_size: 16, width: 16}", "batch_size: 1, width: 16, stride: 4}"))
+    accept(in_folders)  # 16 pixels a side leave two places
+    describe(in_folders, "kind: folder", "size: 8")
+    assert refuse(in_folders, 2).startswith("growset: scorer.batch_size 1 is too small for images of 8 x 8 pixels, of ")
+    path.write_text(text)
+    accept(in_folders)

@@ -36,20 +36,20 @@ def list_widths(width: int, halvings: int) -> list[int]:
     return [width * min(2**level, MOST_GROWTH) for level in range(halvings)]
 
 
-def check_shape(settings: AutoencoderSettings, shape: Shape) -> None:
-    """UserError for images of `shape` that are too small for these settings."""
+def check_shape(settings: AutoencoderSettings, shape: Shape, section: str = "generator") -> None:
+    """UserError for images of `shape` that are too small for these settings, which are in this section of a recipe."""
     side, halvings = min(shape[1:]), find_halvings(settings, shape)
     if side < LEAST_SIDE:
         raise UserError(f"kind: latent needs images of at least {LEAST_SIDE} pixels a side; these have {side}")
     possible = [h for h in range(1, MOST_HALVINGS + 1) if math.ceil(side / 2**h) >= LEAST_PLACES]
     if halvings not in possible:
         raise UserError(
-            f"generator.autoencoder.halvings {halvings} leaves latents of one place for {side} pixels a side; at most"
+            f"{section}.autoencoder.halvings {halvings} leaves latents of one place for {side} pixels a side; at most"
             f" {max(possible)} are possible"
         )
     latent = find_latent_shape(settings, shape)
     if math.prod(latent) > math.prod(shape):  # noise of the images' shape would not be enough, and nothing be gained
         raise UserError(
             f"latents of {math.prod(latent)} numbers are larger than the images, which have {math.prod(shape)}; raise"
-            " generator.autoencoder.halvings or lower generator.autoencoder.channels"
+            f" {section}.autoencoder.halvings or lower {section}.autoencoder.channels"
         )

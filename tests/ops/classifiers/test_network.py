@@ -11,7 +11,7 @@ from torch import nn
 from ops.classifiers.networks import BODIES
 from ops.classifiers.networks.classifier import Classifier, build_classifier
 from ops.classifiers.networks.layers import Conv, Residual
-from ops.recipe.arms import NETWORKS, Mlp, ResNet18, SmallResNet
+from ops.recipe.arms import NETWORKS, Mlp, Network, ResNet18, SmallResNet
 from tests.networks import small_resnet
 
 
@@ -85,3 +85,23 @@ def test_the_stem_reduces_the_resolution_by_its_stride(stride: int, side: int) -
 def test_a_stem_of_one_layer_cannot_reduce_by_four() -> None:
     with pytest.raises(ValueError, match="stride 4 needs a stem of 2 layers"):
         SmallResNet(stride=4, stem=1)
+
+
+@pytest.mark.parametrize("side", [4, 5, 8, 9])
+@pytest.mark.parametrize(
+    "settings",
+    [
+        SmallResNet(width=8, stride=1),
+        SmallResNet(width=8, stride=2),
+        SmallResNet(width=8, stride=4),
+        ResNet18(width=4),
+        Mlp(widths=(8,)),
+    ],
+)
+def test_a_network_says_where_it_cannot_learn_from_one_image_at_a_time(settings: Network, side: int) -> None:
+    body, image = BODIES[settings.kind](settings, (1, 3, side)).train(), torch.zeros(1, 1, 3, side)
+    if settings.needs_two(side):
+        with pytest.raises(ValueError, match="more than 1 value per channel"):
+            body(image)
+    else:
+        body(image)

@@ -80,10 +80,15 @@ def test_a_longer_run_starts_like_a_shorter_one() -> None:
         np.testing.assert_array_equal(short, long)
 
 
-@pytest.mark.parametrize("weights", [[1.0, -0.1, 5.0], [0.2, 0.3], [0.0, 0.0]])
+@pytest.mark.parametrize("weights", [[1.0, -0.1, 5.0], [0.0, 0.0]])
 def test_weights_that_make_no_pass_are_refused(weights: list[float]) -> None:
-    with pytest.raises(ValueError, match="weights must be non-negative and sum to at least 1"):
+    with pytest.raises(ValueError, match="weights must be non-negative, and some above 0"):
         next(iterate_batches(lambda step: np.array(weights), 4, 1, 0))
+
+
+def test_weights_that_sum_to_less_than_one_keep_their_proportions() -> None:
+    drawn = np.concatenate(list(iterate_batches(lambda step: np.array([0.01, 0.03, 0.0]), 50, 80, 1)))
+    assert np.bincount(drawn, minlength=3) / len(drawn) == pytest.approx([0.25, 0.75, 0], abs=0.03)
 
 
 @pytest.mark.parametrize(("real_weight", "n_real", "n_generated"), [(10, 20, 80), (1, 30, 70), (2.5, 40, 100)])

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from ops.datasets.folds import LARGE, assign_folds, divide_for_choices
+from ops.datasets.folds import LARGE, assign_folds, divide_for_choices, require_folds
+from ops.errors import UserError
 
 
 def test_folds_have_equal_sizes_within_each_class_and_follow_the_seed() -> None:
@@ -51,3 +52,14 @@ def test_a_unit_that_is_a_whole_class_is_divided() -> None:
     folds = assign_folds(labels, 3, 0, np.concatenate([np.zeros(6, int), 1 + np.arange(6) // 2]))
     assert np.bincount(folds[labels == 0]).tolist() == [2, 2, 2]
     assert all(len(set(folds[6 + 2 * pair : 8 + 2 * pair].tolist())) == 1 for pair in range(3))
+
+
+@pytest.mark.parametrize("sizes", [[14, 14, 14], [2, 2], [1, 1], [3, 1], [20, 1], [5]])
+@pytest.mark.parametrize("folds", [2, 3, 14, 20])
+def test_a_number_of_folds_is_refused_where_one_would_be_empty(sizes: list[int], folds: int) -> None:
+    labels = np.repeat(np.arange(len(sizes)), sizes)
+    if len(set(assign_folds(labels, folds, seed=0))) == folds:
+        require_folds(sizes, folds, "scorer.folds")
+    else:
+        with pytest.raises(UserError, match=f"scorer.folds {folds} is more than the {max(sizes)} training images of"):
+            require_folds(sizes, folds, "scorer.folds")

@@ -175,7 +175,9 @@ def test_dropping_any_one_section_gives_a_missing_sentence_naming_it(name: str, 
 @settings(deadline=None, max_examples=60)
 def test_section_without_a_value_is_named_in_the_error(name: str, section: str) -> None:
     content = {**CONTENT[name], section: None}
-    allowed = r"(input should be (a valid |'retrain' or)|unknown kind; choose one of flow,).*"
+    allowed = (
+        r"(input should be (a valid |'retrain' or)|keys with values are expected|unknown kind; choose one of flow,).*"
+    )
     with pytest.raises(UserError, match=rf"^'{section}' in {re.escape(str(PATH))}: {allowed}"):
         parse_recipe(content, PATH)
 
@@ -190,7 +192,10 @@ def test_section_without_a_value_is_named_in_the_error(name: str, section: str) 
         (put(7, "source"), f"'source' in {PATH}: input should be a valid string; got 7"),
         (put(1, "publish", "commit"), f"'publish.commit' in {PATH}: input should be a valid boolean; got 1"),
         (put(8.5, "generator", "widths", 0), f"'generator.widths' in {PATH}: input should be a valid integer; got 8.5"),
-        (put("Bag", "data", "classes"), f"'data.classes' in {PATH}: input should be a valid tuple; got 'Bag'"),
+        (put("Bag", "data", "classes"), f"'data.classes' in {PATH}: a list is expected; got 'Bag'"),
+        (put(None, "plan"), f"'plan' in {PATH}: keys with values are expected, or {{}} for their defaults; got None"),
+        (put(5, "expanded"), f"'expanded' in {PATH}: keys with values are expected; got 5"),
+        (put({}, "expanded"), f"'expanded' in {PATH}: at least 1 must be given"),
         (put([0], "data", "classes"), f"'data.classes' in {PATH}: input should be a valid string; got 0"),
     ],
 )
@@ -234,6 +239,10 @@ def test_number_that_is_not_finite_is_refused(place: tuple[Any, ...], value: flo
 def test_arm_name_that_could_not_be_a_file_name_is_refused(side: str, name: str) -> None:
     sentence = complain(put({}, side, name))
     assert sentence == f"arm name '{name}' in {PATH}: letters, digits and _ + . - are allowed, a letter or digit first"
+
+
+def test_an_arm_name_that_is_too_long_for_a_file_name_is_refused() -> None:
+    assert complain(put({}, "expanded", "x" * 101)).endswith(f" in {PATH}: at most 100 characters are allowed")
 
 
 @pytest.mark.parametrize("cut", [0.01, {"threshold": 0.2}])

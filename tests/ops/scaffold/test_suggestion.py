@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
+from ops.generators.registry import KINDS
 from ops.recipe.loading import parse_recipe
 from ops.scaffold.suggestion import adapt_recipe, suggest_settings
 
@@ -66,11 +67,17 @@ def test_settings_follow_the_source() -> None:
     assert suggest_settings(np.array([50, 1]), (28, 28, 1))["scorer.folds"] == 2
 
 
-@pytest.mark.parametrize(("height", "width", "kind"), [(32, 32, "flow"), (16, 40, "latent"), (96, 64, "latent")])
-def test_images_above_32_pixels_are_learnt_as_latents(height: int, width: int, kind: str) -> None:
+@pytest.mark.parametrize(
+    ("height", "width", "kind"),
+    [(32, 32, "flow"), (16, 40, "latent"), (96, 64, "latent"), (8, 33, "latent"), (7, 64, "flow")],
+)
+def test_images_above_32_pixels_are_learnt_as_latents_unless_they_are_strips(
+    height: int, width: int, kind: str
+) -> None:
     text = adapt_recipe(DEMO, {"source": "mine", **suggest_settings(np.full(4, 60), (height, width, 3))}, "Mine.")
     recipe = parse_recipe(YAML(typ="safe").load(text), Path("mine.yaml"))
     assert recipe.generator.kind == kind
+    KINDS[kind].check(recipe.generator, Path(), ["a"], (3, height, width))
 
 
 def test_nothing_is_written_as_null() -> None:

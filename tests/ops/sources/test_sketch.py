@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from ops.errors import DamagedData
+from ops.sources.reading import read_training
 from ops.sources.sketch import SourceSketch, sketch_source
 
 
@@ -42,3 +44,18 @@ def test_size(
 def test_the_shares_that_become_smaller_and_larger(tmp_path: Path) -> None:
     assert sketch(tmp_path, [(10, 20), (30, 30), (40, 31), (50, 90)]).resized == (0.5, 0.25)  # to the median, 30
     assert sketch(tmp_path, [(28, 28)] * 4).resized == (0, 0)
+
+
+def test_damaged_images_are_counted_so_that_there_can_be_a_description_that_leaves_them_out(tmp_path: Path) -> None:
+    sketch(tmp_path, [(28, 28)] * 8)
+    for name in ("a/0.png", "b/3.png"):
+        (tmp_path / name).write_bytes((tmp_path / name).read_bytes()[:40])
+    found = sketch_source(tmp_path, "grey", "CC0")
+    assert (found.damaged, found.shape, found.spec.skip_damaged) == (2, (28, 28, 1), False)
+    with pytest.raises(DamagedData, match=r"a/0\.png: not a readable image"):
+        read_training(found.spec)
+    assert len(read_training(found.spec.model_copy(update={"skip_damaged": True}))) == 6
+    for path in tmp_path.glob("*/*.png"):
+        path.write_bytes(b"")
+    with pytest.raises(DamagedData, match="none of its images can be decoded"):
+        sketch_source(tmp_path, "grey", "CC0")

@@ -109,6 +109,41 @@ def test_a_table_of_something_else_does_not_hide_class_folders(tmp_path: Path) -
     assert sketch_source(tmp_path, "leaves", "CC0").spec.kind == "folder"
 
 
+@pytest.mark.parametrize("ending", ["\n\n", ",\n,\n", "\r\n"])
+def test_rows_without_any_value_at_the_end_are_left_out(tmp_path: Path, ending: str) -> None:
+    rows = make_images(tmp_path)
+    write_table(tmp_path / "labels.csv", "file,label", [(f"{file}.png", label) for file, label in rows])
+    with (tmp_path / "labels.csv").open("a", newline="") as stream:
+        stream.write(ending)
+    assert read_back(sketch_source(tmp_path, "leaves", "CC0").spec) == {i: LABELS[i % 2] for i in range(20)}
+    with (tmp_path / "labels.csv").open("a", newline="") as stream:
+        stream.write(",oak\n")
+    with pytest.raises(DamagedData, match=r"labels\.csv, row 20: file is missing"):
+        sketch_source(tmp_path, "leaves", "CC0")
+
+
+@pytest.mark.parametrize(
+    ("text", "encoding", "told"),
+    [
+        ("file,label\n000.png,Bär\n", "latin-1", "is not UTF-8 text; save it as UTF-8"),
+        ("file,label\n000.png,Bär\n", "utf-16", "is not UTF-8 text; save it as UTF-8"),
+        ("", "utf-8", "cannot be read: empty CSV"),
+        ("file,label\n/photos/000.png,oak\n", "utf-8", "has absolute paths; write them relative to its folder"),
+        ("file,label\n.\\000.png,oak\n", "utf-8", "whose files exist, such as .\\000.png"),
+        ("image,oak,ash\n000.png,1,0\n", "utf-8", "has a column image, but which of the others has the classes"),
+    ],
+)
+def test_a_table_that_names_no_images_is_told_why(tmp_path: Path, text: str, encoding: str, told: str) -> None:
+    make_images(tmp_path, count=3)
+    (tmp_path / "labels.csv").write_bytes(text.encode(encoding))
+    for source in (tmp_path, tmp_path / "labels.csv"):
+        with pytest.raises(UserError) as caught:
+            sketch_source(source, "leaves", "CC0")
+        assert f"labels.csv {told}" in str(caught.value) or f"labels.csv has no columns of that kind {told}" in str(
+            caught.value
+        )
+
+
 @pytest.mark.parametrize("below", ["", "train"])
 def test_a_flat_folder_is_told_what_it_lacks(tmp_path: Path, below: str) -> None:
     make_images(tmp_path, below=below, count=3)

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from ops.errors import UserError
 from ops.generators.latent.sizes import check_shape, find_latent_shape, list_widths
 from ops.generators.registry import KINDS
+from ops.recipe.kinds import PRIORS
 from ops.recipe.latent import AutoencoderSettings, LatentSettings
 
 
@@ -56,6 +57,12 @@ def test_images_that_cannot_be_encoded_are_refused_before_anything_is_computed(
     own = LatentSettings(autoencoder=AutoencoderSettings(**settings))
     with pytest.raises(UserError, match=sentence):
         KINDS["latent"].check(own, Path(), ["a"], shape)
+
+
+def test_a_prior_is_told_about_its_own_key() -> None:
+    own = PRIORS["latent"].model_validate({"pool": "more", "autoencoder": {"halvings": 4}})
+    with pytest.raises(UserError, match=r"^prior\.autoencoder\.halvings 4 leaves"):
+        KINDS["latent"].check(own, Path(), [], (3, 16, 16))
 
 
 def test_channels_double_twice_and_then_stay() -> None:
