@@ -251,11 +251,15 @@ def validate(workspace: Workspace, expansion: str, warn: Callable[[str], None] =
         if each.any():
             require_folds(each.tolist(), recipe.scorer.folds, "scorer.folds")
     height, width, channels = shape
-    for key, budget in (("scorer", recipe.scorer), ("classifier", recipe.classifier)):
-        if budget.batch_size == 1 and budget.network.needs_two(max(height, width)):
+    scorer, classifier = recipe.scorer, recipe.classifier
+    for key, batch_size, network in (
+        ("scorer", scorer.batch_size, scorer.network),
+        ("classifier", classifier.batch_size, classifier.network),
+    ):
+        if batch_size == 1 and network.needs_two(max(height, width)):
             raise UserError(
                 f"{key}.batch_size 1 is too small for images of {height} x {width} pixels, of which network:"
-                f" {budget.network.kind} keeps one place for a batch normalisation that needs two; write 2 or more"
+                f" {network.kind} keeps one place for a batch normalisation that needs two; write 2 or more"
             )
     check_external_networks(recipe.filter, workspace.root, class_names)
     check_reference_network(recipe.verdict.reference, workspace.root)

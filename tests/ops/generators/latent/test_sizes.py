@@ -60,7 +60,7 @@ def test_images_that_cannot_be_encoded_are_refused_before_anything_is_computed(
 
 
 def test_a_prior_is_told_about_its_own_key() -> None:
-    own = PRIORS["latent"](pool="more", autoencoder=AutoencoderSettings(halvings=4))
+    own = PRIORS["latent"].model_validate({"pool": "more", "autoencoder": {"halvings": 4}})
     with pytest.raises(UserError, match=r"^prior\.autoencoder\.halvings 4 leaves"):
         KINDS["latent"].check(own, Path(), [], (3, 16, 16))
 
