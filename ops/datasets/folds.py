@@ -20,7 +20,7 @@ def assign_folds(labels: np.ndarray, folds: int, seed: int, units: np.ndarray | 
     return divide_into_folds(labels, folds, np.random.default_rng([seed, 2]), units)
 
 
-def require_folds(sizes: Sequence[int], folds: int, key: str) -> None:
+def require_folds(sizes: Sequence[float], folds: int, key: str) -> None:
     """UserError if `assign_folds` leaves a fold empty, for classes of `sizes` images; `key` names the number of folds.
 
     What is left over of each class goes to the first folds, so the last one has the least.
@@ -28,8 +28,8 @@ def require_folds(sizes: Sequence[int], folds: int, key: str) -> None:
     if sum(size // folds for size in sizes):
         return
     largest = max(sizes, default=0)
-    remedy = f"lower it to {largest} or less" if largest > 1 else "add images"
-    raise UserError(f"{key} {folds} is more than the {largest} training images of the largest class; {remedy}")
+    remedy = f"lower it to {largest:g} or less" if largest > 1 else "add images"
+    raise UserError(f"{key} {folds} is more than the {largest:g} training images of the largest class; {remedy}")
 
 
 def divide_into_folds(
