@@ -244,6 +244,9 @@ def status(open_workspace: Callable[[], Workspace], expansions: tuple[str, ...],
     from ops.chain.status import describe_status
 
     workspace = open_workspace()
+    for expansion in expansions:
+        if expansion not in workspace.expansions:
+            workspace.load_recipe(expansion)  # says what is wrong with the name
     found = {expansion: describe_status(workspace, expansion) for expansion in expansions or workspace.expansions}
     if as_json:
         click.echo(json.dumps({"workspace": str(workspace.root), "expansions": found}))

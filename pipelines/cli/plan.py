@@ -25,7 +25,7 @@ from ops.planning.work import expect_policy, find_longest, settle_expected
 from ops.recipe.changes import change_recipe, keep_effective, write_changes
 from ops.recipe.stages import STAGES
 from ops.workspaces.workspace import Workspace
-from pipelines.cli.plan_text import format_images, format_times
+from pipelines.cli.plan_text import format_images, format_times, name_cores
 from pipelines.cli.prospect import Pace, Prospect, foresee, guess_pace, look_ahead, measure_pace, read_exactly, to_chw
 
 
@@ -154,8 +154,8 @@ def fit_minutes(workspace: Workspace, pace: Pace, minutes: float) -> list[str]:
     if found is None:
         least = int(estimate(scale_steps(recipe, 0.0)) // 60) + 1
         raise UserError(
-            f"'{expansion}': {minutes:g} minutes are too few on {pace.prospect.cores} cores; the fewest steps with"
-            f" which its networks can learn take {least} minutes; lower plan.ratio or classifier.seeds, or take"
+            f"'{expansion}': {minutes:g} minutes are too few on {name_cores(pace.prospect.cores)}; the fewest steps"
+            f" with which its networks can learn take {least} minutes; lower plan.ratio or classifier.seeds, or take"
             f" --minutes {least}"
         )
     return [f"{path}: {line}" for line in write_changes(path, keep_effective(path, found))]

@@ -70,12 +70,17 @@ def _list_classes(plan: ExpansionPlan) -> list[ClassPlan | None]:
     return [*ordered[: LISTED // 2], None, *ordered[-LISTED // 2 :]]
 
 
+def name_cores(cores: int) -> str:
+    """`1 core`, `2 cores`."""
+    return f"{cores} core{'' if cores == 1 else 's'}"
+
+
 def format_times(found: Mapping[str, Any], seen: Prospect) -> list[str]:
     """The second part: minutes per stage, what the test images can show, and warnings."""
     stale = found["stale"]
     return [
         "",
-        f"  time on this machine at its present load, {found['cores']} cores:",
+        f"  time on this machine at its present load, {name_cores(found['cores'])}:",
         *(
             f"  {stage:<22} {describe_estimate(value):>14}{'' if stage in stale else '   (current, will be skipped)'}"
             f"{'   (at most: with a second look)' if stage == 'verdict' and found['looks'] == 2 else ''}"

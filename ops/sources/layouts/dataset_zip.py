@@ -65,6 +65,8 @@ def _find_archives(root: Path) -> dict[str, Path]:
 
 def _read_index(path: Path) -> list[tuple[str, int]]:
     with open_zip(path) as archive:
+        if INDEX not in archive.namelist():
+            raise UserError(f"{path} holds no {INDEX} with labels; unpack it, and name the folder of class folders")
         try:
             index = parse_json(read_member(archive, INDEX, f"{path}, {INDEX}"))
         except ValueError as error:

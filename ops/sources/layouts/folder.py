@@ -101,7 +101,8 @@ def _list_split(classes: dict[str, list[Path]]) -> Listing:
 
 
 def _list_visible(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.iterdir() if not path.name.startswith("."))
+    """Without what systems leave behind: names that begin with a dot, and macOS's own folder in archives."""
+    return sorted(path for path in folder.iterdir() if not path.name.startswith((".", "__MACOSX")))
 
 
 def _is_image(path: Path) -> bool:

@@ -237,6 +237,8 @@ def test_missing_parts_of_published_layouts_are_named(tmp_path: Path) -> None:
     write(tmp_path / "t" / "val" / "val_annotations.txt", "val_99.JPEG\tn01443537\t0\t0\t1\t1\n")
     fail(DamagedData, "line 1: the image 'val_99.JPEG' is not in val/images", "tiny-imagenet", tmp_path / "t")
     make_zip(tmp_path / "z", TRUTH)
+    write_zip(tmp_path / "z" / "train.zip", {"ant/a.png": IMAGE})
+    fail(UserError, "holds no dataset.json with labels; unpack it, and name the folder", "zip", tmp_path / "z")
     write_zip(tmp_path / "z" / "train.zip", {"a.png": IMAGE, "dataset.json": '{"labels": null}'})
     fail(UserError, "the file has no labels; expected [[file, whole number], …]", "zip", tmp_path / "z")
     write_zip(tmp_path / "z" / "train.zip", {"a.png": IMAGE, "dataset.json": '{"labels": [["a.png", 1.5]]}'})

@@ -45,6 +45,8 @@ def test_a_wrong_recipe_is_one_sentence_and_exit_code_2_in_every_command(
 
 def test_unknown_names_are_answered_with_the_nearest(fresh_workspace: Path) -> None:
     assert "did you mean 'digits'?" in growset(fresh_workspace, "run", "digit").output
+    status = growset(fresh_workspace, "status", "digit")
+    assert status.exit_code == 2 and "did you mean 'digits'?" in status.stderr
     assert "did you mean 'verdict'?" in growset(fresh_workspace, "materialize", "verdikt", "digits").output
 
 
