@@ -103,7 +103,7 @@ def test_a_recipe_without_variants_has_the_settings_from_before_the_key(keys: di
         ({"by": ["oracle", "generator"]}, "by: generator does not look at the image that oracle makes"),
         ({"by": ["randaugment", "oracle"]}, "by: oracle does not look at the image that randaugment makes"),
         ({"by": ["randaugment", "randaugment"]}, "by names randaugment twice"),
-        ({"by": []}, "at least 1 item"),
+        ({"by": []}, "at least 1 must be given"),
         ({"by": ["munit"]}, "input should be 'generator', 'oracle' or 'randaugment'"),
         ({"bellow": 5}, "unknown key 'baselines.git.variants.bellow' in recipes/mine.yaml; did you mean 'below'"),
         ({}, "variants by a generator have no effect in the baseline 'git', which has no generated images"),

@@ -219,7 +219,7 @@ def test_the_page_shows_counts_and_the_figure_shares(tmp_path: Path) -> None:
         ("mixtures: [spiral]", "parts.gan.mixtures"),
         ("mixing: [0, 2]", "less than or equal to 1"),
         ("mixing: [0.2, 0.2]", "0.2 is there twice"),
-        ("mixing: []", "at least 1 item"),
+        ("mixing: []", "at least 1 must be given"),
         ("seeds: [0, 0]", "0 is there twice"),
         ("steps: [0]", "greater than or equal to 1"),
         ("latent: 0", "greater than or equal to 1"),
