@@ -184,7 +184,13 @@ def test_files_that_are_not_images_are_ignored(tmp_path: Path) -> None:
     spec = make_folder(tmp_path)
     before = hash_source(spec)
     (tmp_path / "train" / "__MACOSX" / "ant").mkdir(parents=True)
-    for name in ("train/__MACOSX/ant/._a.png", "train/.DS_Store", "train/ant/Thumbs.db", "train/ant/.hidden.png", "train/notes.txt"):
+    for name in (
+        "train/__MACOSX/ant/._a.png",
+        "train/.DS_Store",
+        "train/ant/Thumbs.db",
+        "train/ant/.hidden.png",
+        "train/notes.txt",
+    ):
         (tmp_path / name).write_bytes(b"x")
     assert len(read_source(spec)["train"]) == 12
     assert hash_source(spec) == before
