@@ -8,9 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from ops.study.design import Study, load_study
+from ops.recipe.schema import Recipe
+from ops.study.design import ClassifierPart, Study, build_recipe, load_study
 from ops.workspaces.workspace import Workspace
-from tests.workspaces import NAMES, RECIPE, digit_splits, write_params
+from tests.workspaces import NAMES, RECIPE, ROOT, digit_splits, write_params
 
 Content = dict[str, Any]
 NO_FILTER = {f"filter.{rule}": None for rule in ("wrong_label", "near_copy", "near_repeat", "blank", "saturated")}
@@ -60,3 +61,15 @@ def write_study(main: Workspace, content: Content) -> Study:
     path.parent.mkdir(exist_ok=True)
     path.write_text(json.dumps(content))  # JSON is YAML
     return load_study(main, "digits")
+
+
+def find_part(study: Study, name: str) -> ClassifierPart:
+    """A part of a study that trains classifiers."""
+    part = study.design.parts[name]
+    assert isinstance(part, ClassifierPart)
+    return part
+
+
+def build(study: Study, part: str, setting: str) -> Recipe:
+    """The recipe of a setting of one of this repository's studies."""
+    return build_recipe(Workspace(ROOT), find_part(study, part), setting, "here")

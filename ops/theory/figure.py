@@ -8,11 +8,12 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from functools import partial
+from operator import itemgetter
 
 from matplotlib.axes import Axes
 from matplotlib.ticker import FixedLocator, NullLocator
 
-from ops.theory.panels import draw_panels, dress_panel
+from ops.theory.panels import draw_line, draw_panels, dress_panel
 from ops.theory.summary import Summary
 
 COLOURS, MARKS = ("#0072b2", "#d55e00"), "oD"  # of Okabe and Ito: told apart by most colour-blind people
@@ -45,21 +46,10 @@ def draw_figure(found: Summary) -> str:
 
 
 def _draw_panel(axes: Axes, title: str, gamma: Sequence[float], lines: Mapping[str, Line]) -> None:
-    order = sorted(range(len(gamma)), key=gamma.__getitem__)
-    places = [math.log1p(gamma[number]) for number in order]
+    across = [math.log1p(value) for value in gamma]
     for (name, (values, errors)), colour, mark in zip(lines.items(), COLOURS, MARKS, strict=False):
-        axes.errorbar(
-            places,
-            [values[number] for number in order],
-            yerr=None if errors is None else [2 * errors[number] for number in order],
-            color=colour,
-            marker=mark,
-            linewidth=1.6,
-            elinewidth=0.8,
-            markersize=4,
-            label=name,
-        )
-    named = _thin_out({f"{gamma[number]:g}": place for number, place in zip(order, places, strict=True)})
+        draw_line(axes, across, values, errors, colour=colour, mark=mark, name=name)
+    named = _thin_out({f"{gamma[number]:g}": place for number, place in sorted(enumerate(across), key=itemgetter(1))})
     axes.xaxis.set_major_locator(FixedLocator(list(named.values())))
     axes.xaxis.set_minor_locator(NullLocator())
     axes.set_xticks(list(named.values()), list(named))

@@ -14,7 +14,7 @@ from matplotlib.colors import to_hex
 from matplotlib.ticker import LogLocator, NullFormatter, NullLocator, StrMethodFormatter
 
 from ops.theory.best_radius import GraphSummary
-from ops.theory.panels import draw_panels, dress_panel
+from ops.theory.panels import draw_line, draw_panels, dress_panel
 
 SHADES, LIGHTEST = colormaps["viridis"], 0.85  # dark for few samples; told apart without colour, too
 MARKS = "oDs^vPX"
@@ -34,14 +34,14 @@ def draw_graph_figure(found: GraphSummary) -> str:
 
 
 def _draw_labelling_error(axes: Axes, found: GraphSummary) -> None:
-    _draw_line(axes, found, found.labelling_error, None, colour="#555555", mark="o", name="")
+    draw_line(axes, found.radius, found.labelling_error, None, colour="#555555", mark="o", name="")
     axes.set_ylim(bottom=0)
     dress_panel(axes, title="labelling error α, for any number of samples", below=RADIUS)
 
 
 def _draw_connectivity(axes: Axes, found: GraphSummary) -> None:
     for number in _order(found.samples):
-        _draw_line(axes, found, found.connectivity[number], found.connectivity_se[number], **_mark(found, number))
+        draw_line(axes, found.radius, found.connectivity[number], found.connectivity_se[number], **_mark(found, number))
     axes.set_ylim(bottom=0)
     axes.legend(frameon=False, fontsize=9, title="samples")
     dress_panel(axes, title=f"connectivity: eigenvalue number {found.features + 1}", below=RADIUS)
@@ -50,7 +50,7 @@ def _draw_connectivity(axes: Axes, found: GraphSummary) -> None:
 def _draw_bound(axes: Axes, found: GraphSummary) -> None:
     for number in _order(found.samples):
         values = [math.nan if value is None else value for value in found.bound[number]]
-        _draw_line(axes, found, values, None, **_mark(found, number))
+        draw_line(axes, found.radius, values, None, **_mark(found, number))
     axes.set_yscale("log")
     axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     axes.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
@@ -71,30 +71,6 @@ def _draw_best_radius(axes: Axes, found: GraphSummary) -> None:
     axes.set_xticks(found.samples, [f"{count:,}" for count in found.samples])
     axes.xaxis.set_minor_locator(NullLocator())
     dress_panel(axes, title="radius at which the bound is least", below="samples")
-
-
-def _draw_line(
-    axes: Axes,
-    found: GraphSummary,
-    values: Sequence[float],
-    errors: Sequence[float] | None,
-    *,
-    colour: str,
-    mark: str,
-    name: str,
-) -> None:
-    order = _order(found.radius)
-    axes.errorbar(
-        [found.radius[place] for place in order],
-        [values[place] for place in order],
-        yerr=None if errors is None else [2 * errors[place] for place in order],
-        color=colour,
-        marker=mark,
-        linewidth=1.6,
-        elinewidth=0.8,
-        markersize=4,
-        label=name,
-    )
 
 
 def _mark(found: GraphSummary, number: int) -> dict[str, str]:

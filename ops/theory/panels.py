@@ -29,3 +29,28 @@ def dress_panel(axes: Axes, *, title: str, below: str) -> None:
     axes.set_title(title, fontsize=10)
     axes.spines[["top", "right"]].set_visible(False)
     axes.grid(axis="y", color="#e5e5e5", linewidth=0.8)
+
+
+def draw_line(
+    axes: Axes,
+    across: Sequence[float],
+    values: Sequence[float],
+    errors: Sequence[float] | None,
+    *,
+    colour: str,
+    mark: str,
+    name: str,
+) -> None:
+    """Values over `across`, from left to right; `errors` are standard errors, of which bars show two."""
+    order = sorted(range(len(across)), key=across.__getitem__)
+    axes.errorbar(
+        [across[place] for place in order],
+        [values[place] for place in order],
+        yerr=None if errors is None else [2 * errors[place] for place in order],
+        color=colour,
+        marker=mark,
+        linewidth=1.6,
+        elinewidth=0.8,
+        markersize=4,
+        label=name,
+    )

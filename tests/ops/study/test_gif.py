@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from ops.recipe.fingerprints import stage_settings
-from ops.recipe.schema import Recipe
-from ops.study.design import ClassifierPart, Study, build_recipe, load_study
+from ops.study.design import Study, load_study
 from ops.workspaces.workspace import Workspace
+from tests.studies import build, find_part
 
 ROOT = Path(__file__).parents[3]
 PRIORS = {"flow": "flow", "latent": "latent", "instance": "instance", "mae": "mae", "hundred": "flow"}
@@ -19,16 +19,6 @@ PRESETS = {"guided": "corrected", "guided+release": "release", "guided+paper": "
 @pytest.fixture(scope="module")
 def study() -> Study:
     return load_study(Workspace(ROOT), "gif")
-
-
-def find_part(study: Study, name: str) -> ClassifierPart:
-    part = study.design.parts[name]
-    assert isinstance(part, ClassifierPart)
-    return part
-
-
-def build(study: Study, part: str, setting: str) -> Recipe:
-    return build_recipe(Workspace(ROOT), find_part(study, part), setting, "here")
 
 
 @pytest.mark.parametrize("part", sorted(PRIORS))

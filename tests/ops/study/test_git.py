@@ -10,9 +10,9 @@ from ops.recipe.arms import Arm
 from ops.recipe.counterparts import simplify
 from ops.recipe.fingerprints import stage_settings
 from ops.recipe.ingredients.variants import NoVariants
-from ops.recipe.schema import Recipe
-from ops.study.design import ClassifierPart, Study, build_recipe, load_study
+from ops.study.design import Study, load_study
 from ops.workspaces.workspace import Workspace
+from tests.studies import build, find_part
 
 ROOT = Path(__file__).parents[3]
 
@@ -20,16 +20,6 @@ ROOT = Path(__file__).parents[3]
 @pytest.fixture(scope="module")
 def study() -> Study:
     return load_study(Workspace(ROOT), "git")
-
-
-def find_part(study: Study, name: str) -> ClassifierPart:
-    part = study.design.parts[name]
-    assert isinstance(part, ClassifierPart)
-    return part
-
-
-def build(study: Study, part: str, setting: str) -> Recipe:
-    return build_recipe(Workspace(ROOT), find_part(study, part), setting, "here")
 
 
 def test_an_arm_of_shares_differs_from_the_arms_that_it_lies_between_in_its_variants_alone(study: Study) -> None:
