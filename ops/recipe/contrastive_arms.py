@@ -28,7 +28,7 @@ def find_batch(arm: Arm, batch_size: int) -> int:
 
 
 def find_largest_batch(arms: Iterable[Arm], batch_size: int) -> int | None:
-    """The largest batch of arms that have one of their own, where others have `batch_size`; None if it is no larger."""
+    """The largest batch of all arms; None where it is `batch_size`, which arms without a batch of their own have."""
     largest = max((find_batch(arm, batch_size) for arm in arms), default=batch_size)
     return largest if largest > batch_size else None
 

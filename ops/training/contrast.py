@@ -48,7 +48,8 @@ def find_info_nce(
     Parameters
     ----------
     queries, keys : float [n, d]; row i of both are views of one image. queue : float [q, d], q may be 0.
-    ids, queue_ids : int64 [n] and [q]: a key of the queue that shows the query's own image is no negative.
+    ids, queue_ids : int64 [n] and [q], which image each query and each key of the queue shows. A query is not compared
+        with keys of its own image in the queue.
     """
     queries, keys, queue = (F.normalize(rows, dim=1) for rows in (queries, keys, queue))
     own = (queries * keys).sum(dim=1, keepdim=True)
