@@ -219,8 +219,7 @@ def validate(workspace: Workspace, expansion: str, warn: Callable[[str], None] =
             warn(finding.sentence)
         class_names, shape = tuple(metrics["class_names"]), metrics["shape"]
         pool = None if recipe.verdict.folds is None else read_pool(folder)
-        counted = varied or probed or recipe.generator.labels_pool
-        sizes = _count_training(folder, len(class_names)) if counted else np.zeros(len(class_names))
+        sizes = _count_training(folder, len(class_names))
         known: Mapping[str, Collection[str]] = {} if recipe.prior is None else list_ids(folder, SPLITS)
     else:
         contents = try_source(source, recipe, content)
@@ -236,8 +235,7 @@ def validate(workspace: Workspace, expansion: str, warn: Callable[[str], None] =
     if varied:
         _require_variants(recipe, trained, workspace.recipe_path(expansion))
     for each in trained:
-        if each.any():  # else they were not counted
-            require_growth(plan_expansion(each, class_names, recipe.plan), recipe.plan)
+        require_growth(plan_expansion(each, class_names, recipe.plan), recipe.plan)
     try:
         check_class_count(recipe.sampler.imagination, len(class_names))
         if probed:
@@ -248,8 +246,7 @@ def validate(workspace: Workspace, expansion: str, warn: Callable[[str], None] =
     except ValueError as error:
         raise UserError(f"{workspace.recipe_path(expansion)}: {error}") from None
     for each in trained:
-        if each.any():
-            require_folds(each.tolist(), recipe.scorer.folds, "scorer.folds")
+        require_folds(each.tolist(), recipe.scorer.folds, "scorer.folds")
     height, width, channels = shape
     scorer, classifier = recipe.scorer, recipe.classifier
     for key, batch_size, network in (

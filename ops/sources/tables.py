@@ -65,17 +65,21 @@ def describe_fault(table: Path) -> str:
     content = table.read_bytes()
     try:
         content.decode()
-        frame = read_separated(io.BytesIO(content), rows=PEEKED_ROWS)
+        columns = _spellings(read_separated(io.BytesIO(content), rows=PEEKED_ROWS).columns, FILES)
+        frame = read_separated(io.BytesIO(content), texts=columns, rows=PEEKED_ROWS)
     except UnicodeDecodeError:
         return "is not UTF-8 text; save it as UTF-8"
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
         return f"cannot be read: {str(error).splitlines()[0]}"
-    columns = _spellings(frame.columns, FILES)
-    names = [str(name) for column in columns for name in frame[column].drop_nulls()]
+    named = {column: frame[column].drop_nulls().to_list() for column in columns}
+    for column, names in named.items():
+        if any(
+            is_file(path) for path in locate_images(table, [name for name in names if not Path(name).is_absolute()])
+        ):
+            return f"has a column {column}, but which of the others has the classes is not clear; call that one label"
+    names = [name for found in named.values() for name in found]
     if any(Path(name).is_absolute() for name in names):
         return "has absolute paths; write them relative to its folder"
-    if any(is_file(path) for path in locate_images(table, names)):
-        return f"has a column {columns[0]}, but which of the others has the classes is not clear; call that one label"
     return f"has no columns of that kind whose files exist{f', such as {names[0]}' if names else ''}"
 
 
@@ -123,7 +127,7 @@ def _recognise(path: Path) -> Table | None:
             labels = ["label"]
         label = labels[0] if labels else others[0] if len(others) == 1 else None
         names = [name for name in frame[file_name] if name and not Path(name).is_absolute()]
-        if label is not None and any(image.is_file() for image in locate_images(path, names)):
+        if label is not None and any(is_file(image) for image in locate_images(path, names)):
             return Table(path, file_name, label)
     return None
 

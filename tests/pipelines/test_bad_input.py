@@ -329,3 +329,12 @@ def test_a_batch_of_one_image_that_a_network_reduces_to_one_place(in_folders: Pa
     assert refuse(in_folders, 2).startswith("growset: scorer.batch_size 1 is too small for images of 8 x 8 pixels, of ")
     path.write_text(text)
     accept(in_folders)
+
+
+def test_what_training_images_do_not_allow_is_refused_after_a_run_too(finished_workspace: Path) -> None:
+    for change, told in (
+        ("scorer.folds=20", "more than the 16 training images"),
+        ("plan.ratio=0.001", "adds no image"),
+    ):
+        result = growset(finished_workspace, "check", "digits", "--set", change)
+        assert result.exit_code == 2 and told in result.stderr

@@ -130,6 +130,8 @@ def test_rows_without_any_value_at_the_end_are_left_out(tmp_path: Path, ending: 
         ("", "utf-8", "cannot be read: empty CSV"),
         ("file,label\n/photos/000.png,oak\n", "utf-8", "has absolute paths; write them relative to its folder"),
         ("file,label\n.\\000.png,oak\n", "utf-8", "whose files exist, such as .\\000.png"),
+        ("id,breed,age\n000,oak,1\n", "utf-8", "has a column id, but which of the others has the classes"),
+        ("image,url,age\n000.png,/oak/1,2\n", "utf-8", "has a column image, but which of the others has the classes"),
         ("image,oak,ash\n000.png,1,0\n", "utf-8", "has a column image, but which of the others has the classes"),
     ],
 )
