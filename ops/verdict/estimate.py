@@ -20,12 +20,12 @@ but at least the smallest of n_c - 1 and K_a - 1. Satterthwaite's df of a plain 
 here it could, because e_a^2 is subtracted from V.
 
 Answers that agree on every image would give V = 0, and an interval of no width from a few images. So V is at least what
-a single image gives that is answered otherwise, whichever it is,
+one image gives that is answered otherwise, in the mean over the images,
 
     V >= sum_c w(c)^2 / (n n_c),    w(c) the larger of both arms' weights, n the images of classes with weight,
 
-with n - 1 degrees of freedom. That is 1/n^2 for plain accuracy: the half image each way of Agresti and Min (Statistics
-in Medicine 24, 2005).
+with the degrees of freedom of what did vary, or n - 1 where nothing did. That is 1/n^2 for plain accuracy: the half
+image each way of Agresti and Min (Statistics in Medicine 24, 2005).
 
 Images of two arms are paired, replicates are not: arms of one seed share only their initial weights, and measured arms
 show no correlation from that. Plain accuracy is the case of one class that holds all images. `growset bench verdict`
@@ -238,8 +238,8 @@ def estimate_contrast(plus: Side, minus: Side | None, *, tail: float) -> Interva
             information += side.spread[0] ** 2 / side.answers.freedom
             free.append(side.answers.freedom)
     counted, least = _vary_one_image(sides)
-    if variance < least:
-        free = [(counted if counted > 1 else images) - 1.0]
+    if variance < least:  # the few degrees of freedom of what did vary stay, or the interval could become narrower
+        free = [max(variance**2 / information, min(free)) if variance > 0.0 else max(counted, 2) - 1.0]
         variance, information = least, least**2 / free[0]
     if plus.groups.folds is not None:
         folds = int(plus.groups.folds.max()) + 1

@@ -173,6 +173,19 @@ def test_answers_that_agree_on_every_image_leave_the_error_of_one_image() -> Non
     assert (inside.standard_error, inside.df) == (pytest.approx(1 / count), count - 1)
 
 
+def test_the_least_error_never_makes_an_interval_narrower() -> None:
+    """One seed of one arm is wrong on a few images: there is little variance, and few degrees of freedom."""
+    steady, right = np.ones((5, 100), bool), np.ones((5, 100), bool)
+    for wrong in range(1, 5):
+        steady[0, :wrong] = False
+        found, means = contrast(steady, right), steady.mean(axis=0)
+        images, between, inside = means.var(ddof=1) / 100, (wrong / 100) ** 2 / 25, wrong * 0.2 / 100**2 / 5
+        measured = images + max(0.0, between - inside)
+        assert measured < found.standard_error**2 == pytest.approx(1 / 100**2) and found.df >= 4
+        assert found.high - found.estimate >= stats.t.ppf(0.975, found.df) * measured**0.5
+        assert found.df < 99, "the seeds' freedom, not the images'"
+
+
 def test_one_replicate_measures_images_alone() -> None:
     a, b = draw(1, 0.8, 8), draw(1, 0.7, 9)
     d = a[0].astype(float) - b[0]
