@@ -6,7 +6,8 @@ Lengths are for a side of 32 pixels and grow with the shorter side. All code is 
 published one.
 
 A draw depends on (seed, kind, key of the image) only. So neither chunks nor order change a byte, and all severities
-of an image have the same draws: the more severe one has more of the same noise. The module knows neither labels nor
+of an image have the same draws: the more severe one has more of the same noise, but for shot noise, whose counts are
+drawn anew. The module knows neither labels nor
 splits. Its pixels are those of one NumPy, Pillow and SciPy version.
 """
 

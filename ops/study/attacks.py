@@ -29,13 +29,14 @@ BATCH = 100
 class Asked:
     """Networks that answer together, in evaluation mode, and what they were asked.
 
-    images: uint8 [n, C, H, W] and labels: int64 [n], on the CPU. device: of the networks.
+    images: uint8 [n, C, H, W] and labels: int64 [n], on the CPU. device, precision: of the networks.
     """
 
     networks: Sequence[nn.Module]
     images: Tensor
     labels: Tensor
     device: str = "cpu"
+    precision: str = "auto"
 
     def answer(self, images: Tensor) -> Tensor:
         """Logarithms of the mean probabilities, float64 [n, K], of float images in 0..1.

@@ -33,6 +33,7 @@ from ops.classifiers.networks.classifier import build_classifier
 from ops.classifiers.runs import Contest, Result, Run, train_runs
 from ops.classifiers.variants.oracle import Oracle
 from ops.datasets.axes import to_nchw
+from ops.datasets.index import read_index
 from ops.datasets.pixels import PixelDataset, read_rows, read_split
 from ops.datasets.shards import find_shards
 from ops.files.hashing import hash_json
@@ -197,10 +198,13 @@ class _Work:
 
     @cached_property
     def mixed(self) -> dict[str, Path] | None:
-        """The folders of the stages up to the mixed dataset; None where the generator was not used."""
+        """The folders of the stages up to the mixed dataset; None where no generated image is used."""
         folders = self.make_images(MIXED)
         if why := read_unused(folders["generated_images"]):
             self.say(f"generator not used: {why}")
+            return None
+        if not read_index(folders[MIXED])["is_generated"].any():
+            self.say("not one of the drawn images was accepted")
             return None
         return folders
 
@@ -273,8 +277,8 @@ class _Work:
             return None
         ids = own.rows["image_id"].to_list()
         if (key := hash_json(ids)) not in bench.corrupted:
-            most, precision = QUICK_IMAGES if bench.quick else IMAGES, self.recipe.classifier.precision
-            bench.corrupted[key] = corrupt_images(own.images, ids, own.labels, precision, most=most)
+            most = QUICK_IMAGES if bench.quick else IMAGES
+            bench.corrupted[key] = corrupt_images(own.images, ids, own.labels, most=most)
         return bench.corrupted[key]
 
     def count_refused(self, arm: str) -> int | None:
@@ -287,14 +291,15 @@ class _Work:
     def ask(self, arm: str, results: Sequence[Result]) -> Answers:
         """The mean answers of some networks of an arm to the evaluation images."""
         images, device = torch.from_numpy(to_nchw(self.evaluation.images)), self.bench.runtime.device
+        precision = self.recipe.classifier.precision
         networks, each = [], []
         for result in results:
             network = build_classifier(result.description)
             network.load_state_dict(load_file(result.path))
             networks.append(network.eval().requires_grad_(False).to(device))
-            logits = predict(networks[-1], images, precision=self.recipe.classifier.precision, device=device)
+            logits = predict(networks[-1], images, precision=precision, device=device)
             each.append(settle_undefined(logits).double().softmax(dim=1).numpy())
-        asked = Asked(networks, images, torch.from_numpy(self.evaluation.labels.copy()), device)
+        asked = Asked(networks, images, torch.from_numpy(self.evaluation.labels.copy()), device, precision)
         mean = average_probabilities(np.stack(each))
         refused = self.count_refused(arm)
         return Answers(mean, self.evaluation.labels, self.train_counts, asked, self.nuisanced, refused, self.corrupted)

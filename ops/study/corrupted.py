@@ -29,33 +29,31 @@ SEED = 0  # of the draws, whatever the seed of the block
 class Corrupted:
     """Images with each corruption, by its name: uint8 [severities * n, C, H, W], severity by severity.
 
-    labels: int64 [n]. precision: in which networks answer, as for the images without corruption. All are on the CPU.
+    labels: int64 [n]. All are on the CPU.
     """
 
     images: Mapping[str, Tensor]
     labels: np.ndarray
-    precision: str = "auto"
 
-    def measure(self, networks: Sequence[nn.Module], device: str) -> dict[str, float]:
+    def measure(self, networks: Sequence[nn.Module], precision: str, device: str) -> dict[str, float]:
         """The accuracy under each corruption, in 0..1, of networks in evaluation mode that answer together.
 
-        They answer by the mean of their probabilities.
+        They answer by the mean of their probabilities, in the `precision` of their answers to the clean images.
         """
         labels = np.tile(self.labels, len(SEVERITIES))
         return {
-            name: float((self._ask(networks, images, device).argmax(axis=1) == labels).mean())
+            name: float((_ask(networks, images, precision, device).argmax(axis=1) == labels).mean())
             for name, images in self.images.items()
         }
 
-    def _ask(self, networks: Sequence[nn.Module], images: Tensor, device: str) -> np.ndarray:
-        """The mean probabilities, float64 [n, K]."""
-        each = [predict(network, images, precision=self.precision, device=device) for network in networks]
-        return average_probabilities(np.stack([settle_undefined(own).double().softmax(dim=1).numpy() for own in each]))
+
+def _ask(networks: Sequence[nn.Module], images: Tensor, precision: str, device: str) -> np.ndarray:
+    """The mean probabilities, float64 [n, K]."""
+    each = [predict(network, images, precision=precision, device=device) for network in networks]
+    return average_probabilities(np.stack([settle_undefined(own).double().softmax(dim=1).numpy() for own in each]))
 
 
-def corrupt_images(
-    images: np.ndarray, keys: Sequence[str], labels: np.ndarray, precision: str = "auto", *, most: int = IMAGES
-) -> Corrupted:
+def corrupt_images(images: np.ndarray, keys: Sequence[str], labels: np.ndarray, *, most: int = IMAGES) -> Corrupted:
     """At most `most` of the images uint8 [n, H, W, C], evenly over the classes, with every corruption and severity.
 
     keys: content id of each image, which decides its draws. labels: int64 [n].
@@ -66,4 +64,4 @@ def corrupt_images(
     for kind in CORRUPTIONS:
         each = [corrupt(chosen, names, kind, severity, seed=SEED) for severity in SEVERITIES]
         found[kind] = torch.from_numpy(to_nchw(np.concatenate(each)))
-    return Corrupted(found, labels[rows], precision)
+    return Corrupted(found, labels[rows])

@@ -81,7 +81,9 @@ class ClassifierPart(Part):
     )
     varies: str = Field("setting", min_length=1, max_length=40, description="what the settings' names are, for tables")
     steps: Steps = Field(description="optimizer steps of the classifiers; each number is a block")
-    seeds: Seeds = Field(description="each seed draws other images and trains another generator and other classifiers")
+    seeds: Seeds = Field(
+        description="each seed draws other images and trains another generator and other classifiers, but no prior"
+    )
     baselines: dict[ArmName, Any] = Field(default_factory=dict, description="arms without generated images")
     expanded: dict[ArmName, Any] = Field(
         default_factory=dict, description="arms with them; without these no generator is trained"

@@ -56,7 +56,7 @@ class Answers:
         """The accuracy under each corruption. ValueError for answers without their networks or corrupted images."""
         if self.asked is None or self.corrupted is None:
             raise ValueError("corruptions need the networks that gave the answers, and corrupted images")
-        return self.corrupted.measure(self.asked.networks, self.asked.device)
+        return self.corrupted.measure(self.asked.networks, self.asked.precision, self.asked.device)
 
 
 def score_group(answers: Answers, group: str) -> float | None:

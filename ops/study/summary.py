@@ -1,7 +1,8 @@
 """What the finished cells of a part say: the mean of each arm, and its paired difference to another arm.
 
 A block's networks of an arm are averaged first. Blocks that differ only in their seed are repetitions: they drew other
-images and trained other generators, so their spread is that of the whole procedure.
+images and trained other generators, so their spread is that of the whole procedure. A prior is trained once: what
+another one would give is in no interval.
 """
 
 from __future__ import annotations

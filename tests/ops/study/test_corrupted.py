@@ -45,12 +45,12 @@ def build_corrupted() -> Corrupted:
     left[..., :2] = 200
     clean = torch.cat([left, left.flip(3)])
     turned = torch.cat([clean.repeat(3, 1, 1, 1), clean.flip(3).repeat(2, 1, 1, 1)])
-    return Corrupted({"kept": clean.repeat(5, 1, 1, 1), "turned": turned}, np.array([0, 1]), "fp32")
+    return Corrupted({"kept": clean.repeat(5, 1, 1, 1), "turned": turned}, np.array([0, 1]))
 
 
 def test_accuracy_is_the_mean_over_severities_and_then_over_corruptions() -> None:
     shown = build_corrupted()
-    assert shown.measure([Brightest(2.0)], "cpu") == {"kept": 1.0, "turned": 0.6}
+    assert shown.measure([Brightest(2.0)], "fp32", "cpu") == {"kept": 1.0, "turned": 0.6}
     asked = Asked([Brightest(2.0)], torch.zeros(1, 1, 4, 4, dtype=torch.uint8), torch.zeros(1))
     answers = Answers(np.ones((1, 2)), np.zeros(1), [1, 1], asked, corrupted=shown)
     assert MEASURES["corrupted"].find(answers) == pytest.approx(0.8)
@@ -60,20 +60,23 @@ def test_accuracy_is_the_mean_over_severities_and_then_over_corruptions() -> Non
 
 def test_networks_that_answer_together_do_so_by_their_mean() -> None:
     shown = build_corrupted()
-    assert shown.measure([Brightest(3.0), Brightest(-1.0)], "cpu") == {"kept": 1.0, "turned": 0.6}
-    assert shown.measure([Brightest(1.0), Brightest(-3.0)], "cpu") == {"kept": 0.0, "turned": pytest.approx(0.4)}
-    assert Corrupted(shown.images, 1 - shown.labels).measure([Brightest(1.0)], "cpu")["kept"] == 0.0
+    assert shown.measure([Brightest(3.0), Brightest(-1.0)], "fp32", "cpu") == {"kept": 1.0, "turned": 0.6}
+    assert shown.measure([Brightest(1.0), Brightest(-3.0)], "fp32", "cpu") == {
+        "kept": 0.0,
+        "turned": pytest.approx(0.4),
+    }
+    assert Corrupted(shown.images, 1 - shown.labels).measure([Brightest(1.0)], "fp32", "cpu")["kept"] == 0.0
 
 
 def test_a_network_that_diverged_finds_all_classes_alike() -> None:
-    assert build_corrupted().measure([Brightest(float("nan"))], "cpu") == {"kept": 0.5, "turned": 0.5}
+    assert build_corrupted().measure([Brightest(float("nan"))], "fp32", "cpu") == {"kept": 0.5, "turned": 0.5}
 
 
 def test_images_are_chosen_evenly_and_each_stands_at_its_label() -> None:
     images = np.random.default_rng(0).integers(0, 255, (40, 8, 8, 1)).astype(np.uint8)
     keys, labels = [f"{number:04x}" for number in range(40)], np.tile([0, 1], 20)
-    found = corrupt_images(images, keys, labels, "fp32", most=10)
-    assert list(found.images) == list(CORRUPTIONS) and found.precision == "fp32"
+    found = corrupt_images(images, keys, labels, most=10)
+    assert list(found.images) == list(CORRUPTIONS)
     assert found.labels.tolist().count(0) == 5 and len(found.labels) == 10
     wanted = corrupt(images, keys, "brightness", 3, seed=SEED)
     part = found.images["brightness"].reshape(len(SEVERITIES), 10, 1, 8, 8)[2].numpy()
@@ -105,15 +108,15 @@ def test_blocks_share_their_images_and_these_measures_change_no_fingerprint(
     assert [bench.list_cells(each) for each in bench.blocks] == [without.list_cells(each) for each in without.blocks]
     made, make = list[int](), block.corrupt_images
 
-    def note(images: np.ndarray, keys: list[str], labels: np.ndarray, precision: str, *, most: int) -> Corrupted:
+    def note(images: np.ndarray, keys: list[str], labels: np.ndarray, *, most: int) -> Corrupted:
         made.append(most)
-        return make(images, keys, labels, precision, most=6)
+        return make(images, keys, labels, most=6)
 
     monkeypatch.setattr(block, "corrupt_images", note)
     works = [_Work(bench, each, bench.build_recipe(each)) for each in bench.blocks]
     first, second = (work.corrupted for work in works)
     assert first is second and first is not None and made == [IMAGES]
-    assert len(first.labels) == 6 and first.precision == works[0].recipe.classifier.precision
+    assert len(first.labels) == 6
     shown = works[1].evaluation
     asked = Asked([Brightest(1.0)], torch.from_numpy(to_nchw(shown.images)), torch.from_numpy(shown.labels.copy()))
     answers = Answers(np.ones((len(shown), 2)), shown.labels, [6, 6], asked, corrupted=second)
