@@ -14,7 +14,7 @@ from ops.machine.precision import compute_in, resolve_precision
 
 
 def settle_undefined(logits: Tensor) -> Tensor:
-    """Logits [n, K] with zeros in each row that is not finite: a network that diverged finds all classes alike."""
+    """Logits or features [n, K] with zeros in each row that is not finite: to a diverged network all is alike."""
     return logits.where(logits.isfinite().all(dim=1, keepdim=True), 0.0)
 
 

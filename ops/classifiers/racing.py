@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from ops.recipe.arms import Arm
+from ops.recipe.contrastive_arms import is_contrastive
 from ops.recipe.counterparts import list_teachers
 from ops.recipe.design import Metric
 from ops.statistics.paired import find_error
@@ -49,14 +50,16 @@ def race(
 
     Plain training stays, and so do teachers: those of `arms`, and `teachers` of arms that are trained later. Placebos
     race among themselves: they are no arms with generated images. So do the arms `seeing` a prior's pool: beside them
-    all others would be left out, and a verdict is to name the best of either.
+    all others would be left out, and a verdict is to name the best of either. And so do those that learn without
+    labels, whose question is what generated images add to each other's scores.
     """
     if errors is None:
         return {}
     kept, found = {REAL, *list_teachers(arms), *teachers}, dict[str, LeftOut]()
-    groups: dict[tuple[bool, bool], dict[str, BoolArray]] = {}
+    groups: dict[tuple[bool, bool, bool], dict[str, BoolArray]] = {}
     for arm, each in correct.items():
-        groups.setdefault((arms[arm].placebo.kind != "none", arm in seeing), {})[arm] = each
+        alike = arms[arm].placebo.kind != "none", arm in seeing, is_contrastive(arms[arm])
+        groups.setdefault(alike, {})[arm] = each
     for group in groups.values():
         found |= find_hopeless(group, labels, metric, errors=errors, kept=kept)
     return found

@@ -302,6 +302,11 @@ class Arm(Section):
                 f"beta {self.beta:g} and real_weight {self.real_weight:g} both say how much real images weigh; remove"
                 " one of them"
             )
+        if self.beta is not None and self.sampler.kind != "uniform":
+            raise ValueError(
+                f"beta is the share of real images in all that is shown, and sampler: {self.sampler.kind} changes it;"
+                " write real_weight in its place, or remove the sampler"
+            )
         return self
 
     @model_validator(mode="after")

@@ -70,4 +70,5 @@ def _is_followed(arm: Arm, strength: float) -> bool:
             and any(getattr(views, key) == meant[key] for key in moved)
         )
     labelled = Arm.model_validate(weaken_labelled(strength))
-    return arm.augmentation == labelled.augmentation or arm.pairing == labelled.pairing
+    blended = labelled.pairing.kind != "none" and arm.pairing == labelled.pairing
+    return arm.augmentation == labelled.augmentation or blended

@@ -45,6 +45,7 @@ def parse(expanded: dict[str, Any] | None = None, **baselines: Any) -> Recipe:
         ({"strength": 1.2}, "less than or equal to 1"),
         ({"strength": -0.2}, "greater than or equal to 0"),
         ({"strength": 0.5, "augmentation": "flip_crop"}, "strength has no effect in the arm 'x', which says itself"),
+        ({"strength": 0, "augmentation": "randaugment", "trainer": "supervised"}, "strength has no effect"),
         (
             {"strength": 0.5, "augmentation": {"kind": "views", "preset": "standard"}, "trainer": "byol"},
             "strength has no effect in the arm 'x', which says itself how images are augmented; remove it",
@@ -63,6 +64,7 @@ def test_what_cannot_be_gives_one_sentence(arm: dict[str, Any], sentence: str) -
     [
         ({"beta": 0.5, "real_weight": 3.0}, "beta 0.5 and real_weight 3 both say how much real images weigh; remove"),
         ({"beta": 1.0}, "less than 1"),
+        ({"beta": 0.5, "sampler": "class_balanced", "trainer": "supervised"}, "sampler: class_balanced changes it"),
         ({"beta": 0.0}, "greater than 0"),
         ({"finish": 0.2, **SIMCLR}, "finish has no effect in the arm 'y': trainer: simclr"),
         ({"separate": "norm", **SIMCLR}, "separate has no effect in the arm 'y': trainer: simclr"),
