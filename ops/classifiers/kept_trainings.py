@@ -76,7 +76,8 @@ class KeptTrainings:
                 path.unlink(missing_ok=True)
 
 
-OF_SOME = ("pool", "known", "is_seed")  # of examples: what only arms see that learn from a pool, or are placebos
+# Of examples: what only arms see that learn from a pool, are placebos, or have a ratio of their own.
+OF_SOME = ("pool", "known", "is_seed", "turns")
 
 
 def is_determined(arm: Arm, examples: Examples) -> bool:
@@ -93,7 +94,7 @@ def hash_examples(examples: Examples, arm: Arm) -> str:
     if learns_from_pool(arm):
         beside["pool"] = hash_arrays({"images": examples.find_pool(arm)})
     if arm.placebo.kind != "none" and examples.is_seed is not None:
-        beside["seeds"] = hash_arrays({"marks": examples.is_seed})
+        beside["seeds"] = hash_arrays({"marks": examples.is_seed[examples.weigh(arm) > 0]})
     if needs_encoder(arm):
         assert examples.prior is not None, "the examples were read for other arms"
         beside["prior"] = hash_json([hash_file(examples.prior / name) for name in (CONFIG, WEIGHTS)])

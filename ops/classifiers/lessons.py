@@ -6,7 +6,6 @@ too. The parts know nothing of how a network computes their logits.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
@@ -29,6 +28,7 @@ from ops.classifiers.sampling import iterate_batches, weighted_pass
 from ops.classifiers.targets import TARGETS
 from ops.classifiers.unlabelled.fixmatch import Matching
 from ops.classifiers.variants.replacing import Replacing, show
+from ops.classifiers.visits import count_mixed
 from ops.machine.precision import compute_in
 from ops.recipe.ingredients.guidance import EmaConsistency
 from ops.recipe.ingredients.unlabelled import FixMatch
@@ -126,7 +126,7 @@ class Lessons:
         if arm.finish == 0:
             return build(data)
         # At least one step shows all images, and at least one real ones alone.
-        first = max(1, budget.steps - math.ceil(round(arm.finish * budget.steps, 9)))
+        first = count_mixed(arm.finish, budget.steps)
         real = data.drop_weights(data.marks)
         # A pass over images that all weigh little, as beside many generated ones, might show none of them.
         real = replace(real, weights=real.weights / min(1.0, real.weights.max()))

@@ -15,6 +15,11 @@ from typing import Any
 from ops.classifiers.sampling import real_share
 
 
+def count_mixed(finish: float, steps: int) -> int:
+    """Steps before the last share `finish`, which shows real images alone; one at least."""
+    return max(1, steps - math.ceil(round(finish * steps, 9)))
+
+
 @dataclass(frozen=True)
 class Visits:
     """What a training shows.
@@ -53,9 +58,15 @@ class Visits:
 
 
 def count_visits(
-    real_images: int, generated_images: int, share: float, *, steps: int, batch_size: int, alone: int = 0
+    real_images: int,
+    generated_images: int,
+    share: float,
+    *,
+    steps: int,
+    batch_size: int,
+    mixed_steps: int | None = None,
 ) -> Visits:
-    """Visits where a share β of what is shown is real; `alone`: of the steps, the last ones, on real images alone.
+    """Visits where a share β of what is shown is real; mixed_steps: those before real images come alone; None: all.
 
     >>> count_visits(50_000, 1_000_000, 1 / 3, steps=100_000, batch_size=512).per_real
     341.3333333333333
@@ -63,7 +74,7 @@ def count_visits(
     if generated_images == 0:
         share = 1.0
     shown = steps * batch_size
-    mixed = (steps - alone) * batch_size
+    mixed = (steps if mixed_steps is None else mixed_steps) * batch_size
     real = share * mixed + (shown - mixed)
     per_generated = (1 - share) * mixed / generated_images if generated_images else None
     return Visits(real_images, generated_images, share, steps, batch_size, real / real_images, per_generated)

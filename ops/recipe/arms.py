@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
 from ops.recipe.ingredients.guidance import CONSISTENCIES, PLACEBOS, TARGETS, LabelTargets, NoConsistency, NoPlacebo
+from ops.recipe.ingredients.hiding import Cutout, GridMask
 from ops.recipe.ingredients.losses import LOSSES, PlainLoss
 from ops.recipe.ingredients.pairings import PAIRINGS, Mixing, NoPairing
 from ops.recipe.ingredients.samplers import SAMPLERS, UniformSampler
@@ -49,6 +50,11 @@ class RandAugment(Kind):
         1 / 14, ge=0, le=0.5, description="largest shift as a share of the shorter side, before the operations"
     )
 
+    @classmethod
+    def numbers(cls) -> dict[str, type]:
+        """Without the shift, so that `augmentation.shift` in a grid is that of policies alone."""
+        return {key: kind for key, kind in super().numbers().items() if key != "shift"}
+
     @model_serializer(mode="wrap")
     def _leave_out(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
         """Results from before the key `shift` stay valid."""
@@ -74,54 +80,6 @@ class Policy(Kind):
     blur: float = Field(0.0, ge=0, le=8, description="standard deviation of a Gaussian blur, at most, in pixels")
     noise: float = Field(0.0, ge=0, le=0.5, description="standard deviation of noise, as a share of the range, at most")
     erasing: float = Field(0.0, ge=0, le=1, description="side of a square that is erased in half of the images")
-
-
-class Hiding(Kind):
-    """What augmentations that hide a part of an image have in common."""
-
-    fill: float = Field(
-        0.5, ge=0, le=1, description="level of what is hidden, as a share of the range; 0.5 is 0 as networks see it"
-    )
-    flip: float = Field(0.5, ge=0, le=1, description="probability that an image is mirrored first")
-
-
-class Cutout(Hiding):
-    """A hidden square anywhere, after mirroring and a shift."""
-
-    kind: Literal["cutout"] = Field("cutout", description="a square is hidden after mirroring and a shift")
-    size: float = Field(
-        0.5,
-        gt=0,
-        le=1,
-        description="side of the square, as a share of the shorter side; its centre is anywhere, so the border may cut"
-        " it. 0.5 is the authors' for CIFAR-10, 0.25 for CIFAR-100",
-    )
-
-
-class GridMask(Hiding):
-    """A hidden grid of squares, after mirroring and a shift."""
-
-    kind: Literal["gridmask"] = Field("gridmask", description="a grid of squares is hidden after mirroring and a shift")
-    least: float = Field(
-        3 / 7,
-        gt=0,
-        le=1,
-        description="shortest period of the grid, as a share of the shorter side; all numbers are the authors' for"
-        " ImageNet",
-    )
-    most: float = Field(1.0, gt=0, le=1, description="longest period; each image draws its own")
-    ratio: float = Field(
-        0.6, ge=0, lt=1, description="share r of a period that stays visible along each side; (1 - r)² is hidden"
-    )
-    rotation: float = Field(360.0, ge=0, le=360, description="degrees by which the grid is turned at most")
-    probability: float = Field(0.8, ge=0, le=1, description="share of the images in which a grid is hidden, in the end")
-    ramp: float = Field(0.8, ge=0, le=1, description="first share of the steps, over which it rises from 0")
-
-    @model_validator(mode="after")
-    def _check_periods(self) -> GridMask:
-        if self.least > self.most:
-            raise ValueError(f"least is {self.least:g} and most {self.most:g}; least must not be above it")
-        return self
 
 
 class AutoAugmentation(Kind):

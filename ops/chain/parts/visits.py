@@ -7,9 +7,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from ops.classifiers.contrastive.batches import count_real, find_share
+from ops.classifiers.contrastive.batches import find_share
 from ops.classifiers.runs import Contest
-from ops.classifiers.visits import Visits, count_visits
+from ops.classifiers.visits import Visits, count_mixed, count_visits
 from ops.recipe.contrastive_arms import find_batch, is_contrastive
 from ops.recipe.grid import Setting, set_numbers
 
@@ -36,9 +36,9 @@ def count(contest: Contest, name: str, setting: Setting | None = None) -> Visits
         share,
         steps=steps,
         batch_size=batch_size,
-        alone=math.ceil(round(arm.finish * steps, 9)),
+        mixed_steps=count_mixed(arm.finish, steps),
     )
     if not is_contrastive(arm):
         return found
-    real = [count_real(share, batch_size, step) for step in range(steps)]
-    return replace(found, real_per_batch=(min(real), max(real)), views=2)
+    real = round(share * batch_size, 9)  # a share has no exact binary form
+    return replace(found, real_per_batch=(math.floor(real), math.ceil(real)), views=2)

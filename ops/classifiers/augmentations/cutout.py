@@ -7,7 +7,8 @@ from torch import Tensor
 
 from ops.classifiers.augmentations.flip_crop import FlipAndCrop, flip_and_shift
 from ops.classifiers.ingredients import Augmentation
-from ops.recipe.arms import Cutout, FlipCrop
+from ops.recipe.arms import FlipCrop
+from ops.recipe.ingredients.hiding import Cutout
 
 
 class HiddenSquare(Augmentation):

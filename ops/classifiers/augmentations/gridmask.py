@@ -14,7 +14,8 @@ from torch import Tensor
 
 from ops.classifiers.augmentations.flip_crop import FlipAndCrop, flip_and_shift
 from ops.classifiers.ingredients import Augmentation
-from ops.recipe.arms import FlipCrop, GridMask
+from ops.recipe.arms import FlipCrop
+from ops.recipe.ingredients.hiding import GridMask
 
 
 class HiddenGrid(Augmentation):

@@ -29,6 +29,11 @@ class ContrastiveTrainer(Kind):
         256, description="images of an optimizer step, each seen twice, in the place of classifier.batch_size"
     )
 
+    @classmethod
+    def numbers(cls) -> dict[str, type]:
+        """Without the batch: a grid changes no budget."""
+        return {key: kind for key, kind in super().numbers().items() if key != "batch_size"}
+
 
 class SimclrTrainer(ContrastiveTrainer):
     """Each view is told from the views of all other images of its batch."""

@@ -11,7 +11,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from ops.classifiers.answering import predict
+from ops.classifiers.answering import predict, settle_undefined
+from ops.classifiers.augmentations.gridmask import HiddenGrid
 from ops.classifiers.data import TrainingSet
 from ops.classifiers.examples import Examples
 from ops.classifiers.ingredients import Validation
@@ -69,6 +70,24 @@ def test_generated_images_are_learnt_from() -> None:
     images = DATA.images.clone()
     images[-1] = 255 - images[-1]
     assert not states_equal(fit("simclr").body, fit("simclr", replace(DATA, images=images)).body)
+
+
+def test_a_network_that_diverged_ends_as_one_that_finds_all_alike() -> None:
+    network = train(
+        DATA, Arm.model_validate({"trainer": {"kind": "simclr", "batch_size": 12}}), BUDGET,
+        learning_rate=1e12, weight_decay=0.1, seed=5, validation=VALIDATION,
+    )  # fmt: skip
+    answers = settle_undefined(predict(network, VALIDATION.images, precision="fp32"))
+    assert torch.isfinite(network.head.weight).all() and answers.shape == (12, 3)
+
+
+def test_an_augmentation_is_told_how_far_the_training_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    told = list[float]()
+    monkeypatch.setattr(HiddenGrid, "advance", lambda grid, done: told.append(done))
+    trainer = {"kind": "simclr", "batch_size": 12}
+    arm = Arm.model_validate({"trainer": trainer, "augmentation": {"kind": "gridmask", "ramp": 0.8}})
+    train(DATA, arm, BUDGET, learning_rate=0.02, weight_decay=0.1, seed=5, validation=VALIDATION)
+    assert told == [0.0, 0.25, 0.5, 0.75]
 
 
 def test_diagnostics_are_named_and_loss_and_steps_are_told() -> None:

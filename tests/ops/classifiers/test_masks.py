@@ -19,8 +19,9 @@ from ops.classifiers.augmentations.flip_crop import flip_and_shift
 from ops.classifiers.augmentations.gridmask import HiddenGrid, place_grid
 from ops.classifiers.data import TrainingSet, Views
 from ops.classifiers.ingredients import Augmentation
-from ops.recipe.arms import Arm, Cutout, GridMask
+from ops.recipe.arms import Arm
 from ops.recipe.grid import GridSettings
+from ops.recipe.ingredients.hiding import Cutout, GridMask
 
 ALWAYS = {"probability": 1.0, "ramp": 0.0}
 SIDE = (16, 16)

@@ -9,7 +9,7 @@ import pytest
 
 from ops.classifiers.examples import Examples
 from ops.classifiers.sampling import find_weight, real_share
-from ops.classifiers.visits import count_passes, count_visits
+from ops.classifiers.visits import count_mixed, count_passes, count_visits
 from ops.recipe.arms import Arm
 
 K, M = 1_000, 1_000_000
@@ -55,7 +55,7 @@ def test_drawing_shows_images_as_often_as_passes_but_for_what_these_drop(row: tu
 
 
 def test_steps_on_real_images_alone_count_for_them() -> None:
-    found = count_visits(10, 20, 0.5, steps=100, batch_size=8, alone=25)
+    found = count_visits(10, 20, 0.5, steps=100, batch_size=8, mixed_steps=75)
     assert found.per_real == (75 * 4 + 25 * 8) / 10 and found.per_generated == 75 * 4 / 20
     assert found.to_dict()["per_generated"] == 15.0
     assert (
@@ -86,3 +86,8 @@ def test_without_generated_images_all_is_real() -> None:
     found = count_visits(100, 0, 1.0, steps=10, batch_size=20)
     assert found.per_real == 2 and found.per_generated is None and math.isclose(found.share, 1)
     assert found.describe("x") == "x: each of 100 real images is shown 2 times"
+
+
+def test_the_last_share_of_the_steps_leaves_one_that_shows_all_images() -> None:
+    assert [count_mixed(finish, 10) for finish in (0.0, 0.25, 0.5, 0.95)] == [10, 7, 5, 1]
+    assert count_mixed(0.1, 1_000) == 900  # 0.1 has no exact binary form
