@@ -96,7 +96,9 @@ def _describe_source(look: Look, recipe: Recipe) -> Look:
     most = recipe.data.images_per_class
     cap = "" if most is None else f" At most {most} images a class are used for training, and as many for validation."
     labelled = f"The labelled images of source `{recipe.source}` as Parquet: train, validation and test."
-    return replace(look, description=f"{labelled}{cap}")
+    name = recipe.data.unlabelled
+    others = "" if name is None else f" Beside them all images of `{name}` without labels, which are expanded."
+    return replace(look, description=f"{labelled}{cap}{others}")
 
 
 def _describe_plan(look: Look, recipe: Recipe) -> Look:
@@ -122,6 +124,9 @@ def _describe_policy(look: Look, recipe: Recipe) -> Look:
 
 
 def _describe_scorer(look: Look, recipe: Recipe) -> Look:
+    if recipe.data.unlabelled is not None:
+        told = "Networks of random weights, in whose features images are compared: without labels nothing is learnt."
+        return replace(look, description=told)
     return replace(
         look,
         description=f"{recipe.scorer.folds} classifiers, each trained without its part of the real training images;"

@@ -69,12 +69,18 @@ class Place:
         return None if self.recipe is None else self.recipe.automation
 
     @property
-    def sources(self) -> dict[str, str]:
-        """The source, or pool, that each stage reads that reads one."""
+    def sources(self) -> dict[str, tuple[str, ...]]:
+        """The sources, or the pool, that each stage reads that reads any."""
         if self.recipe is None:
             return {}
-        prior = self.recipe.prior
-        return {FIRST: self.recipe.source, **({PRIOR: prior.pool} if isinstance(prior, PoolSettings) else {})}
+        prior, others = self.recipe.prior, self.recipe.data.unlabelled
+        first = (self.recipe.source, *(() if others is None else (others,)))
+        return {FIRST: first, **({PRIOR: (prior.pool,)} if isinstance(prior, PoolSettings) else {})}
+
+    @property
+    def read_sources(self) -> list[str]:
+        """All of these, each once."""
+        return list(dict.fromkeys(source for sources in self.sources.values() for source in sources))
 
     def key(self, asset: str) -> dg.AssetKey:
         """The key of the asset of a stage, or of the published dataset."""
@@ -82,8 +88,8 @@ class Place:
 
     def deps(self, asset: str) -> list[dg.AssetKey]:
         """What an asset is made from; the first stage reads the source, and a prior its pool."""
-        source = [source_key(self.sources[asset])] if asset in self.sources else []
-        return [*source, *map(self.key, PUBLISHED_DEPS if asset == PUBLISHED else STAGES[asset].inputs)]
+        sources = map(source_key, self.sources.get(asset, ()))
+        return [*sources, *map(self.key, PUBLISHED_DEPS if asset == PUBLISHED else STAGES[asset].inputs)]
 
     def pool(self, asset: str) -> str | None:
         """The pool in which that asset, or the source under SOURCES, takes its turn; None if it need not wait."""
@@ -125,5 +131,5 @@ def read_place(
         device=device,
         pooled=pooled,
     )
-    references |= {name_source(source): refer_source(workspace, source) for source in found.sources.values()}
+    references |= {name_source(source): refer_source(workspace, source) for source in found.read_sources}
     return found

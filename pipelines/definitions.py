@@ -99,7 +99,7 @@ def _group_by_source(places: Sequence[Place]) -> dict[str, list[Place]]:
     """The expansions of each source and pool, in the order in which they are listed."""
     found: dict[str, list[Place]] = {}
     for place in places:
-        for source in dict.fromkeys(place.sources.values()):
+        for source in place.read_sources:
             found.setdefault(source, []).append(place)
     return found
 
@@ -114,7 +114,7 @@ def _build_assets(place: Place) -> list[dg.AssetsDefinition]:
 
 def _build_job(place: Place) -> UnresolvedAssetJobDefinition:
     """The job of one expansion; its runs bear the expansion's name as a tag, to find them by."""
-    sources = [source_key(source) for source in dict.fromkeys(place.sources.values())]
+    sources = [source_key(source) for source in place.read_sources]
     return dg.define_asset_job(
         place.job,
         selection=dg.AssetSelection.groups(place.group) | dg.AssetSelection.assets(*sources),

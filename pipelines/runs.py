@@ -53,7 +53,7 @@ def materialize_assets(
     job = build_definitions(chain.workspace, chain, [expansion]).resolve_job_def(place.job)
     selection = [place.key(name) for name in assets] if assets else None
     if selection:  # with the sources that these stages read
-        read = [source for stage, source in place.sources.items() if stage in (assets or [])]
+        read = [source for stage in place.sources if stage in (assets or []) for source in place.sources[stage]]
         selection += [source_key(source) for source in dict.fromkeys(read)]
     run_id = str(uuid.uuid4())
     with (

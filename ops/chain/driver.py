@@ -26,12 +26,13 @@ from ops.chain.parts.pools import (
     require_unseen_pool,
     try_pool,
 )
-from ops.chain.real_images import describe_source, source_content, try_source
+from ops.chain.real_images import describe_source, describe_unlabelled, source_content, try_source
 from ops.chain.watch_source import list_source, write_watched
 from ops.datasets.cross_validation import count_fold_training, divide
 from ops.datasets.folds import require_folds
 from ops.datasets.pixels import read_rows
 from ops.datasets.shards import find_shards
+from ops.datasets.unlabelled import CLASS_NAME, find_growing
 from ops.errors import DamagedData, EnvironmentFault, UserError
 from ops.files.manifests import read_manifest
 from ops.generators.instance.sizes import check_pool
@@ -59,7 +60,6 @@ from ops.recipe.variants import check_class_sizes, name_oracles
 from ops.sources.equal_pictures import suggest_remedy
 from ops.sources.listing import SPLITS
 from ops.sources.pool import Shape
-from ops.sources.reading import hash_source
 from ops.stages.integrity import is_intact
 from ops.stages.materialization import Outcome, Runtime, find_staleness, identify, materialize
 from ops.workspaces.workspace import PARAMS, Workspace
@@ -208,7 +208,7 @@ def validate(workspace: Workspace, expansion: str, warn: Callable[[str], None] =
     probed = recipe.sampler.imagination is not None and recipe.sampler.imagination.scorer.kind == "probe"
     source = describe_source(workspace, recipe)
     require_stable_splits(recipe, source)
-    content = hash_source(source, workspace.source_hash_cache(recipe.source))
+    content = source_content(workspace, recipe)
     fingerprint = identify(workspace, recipe, expansion, FIRST, content)["fingerprint"]
     folder = workspace.output(expansion, FIRST)
     if is_intact(folder, fingerprint, workspace.hash_cache(expansion, FIRST)):
@@ -220,11 +220,12 @@ def validate(workspace: Workspace, expansion: str, warn: Callable[[str], None] =
         class_names, shape = tuple(metrics["class_names"]), metrics["shape"]
         pool = None if recipe.verdict.folds is None else read_pool(folder)
         sizes = _count_training(folder, len(class_names))
+        grown = None if recipe.data.unlabelled is None else read_manifest(find_growing(folder))["metrics"]["train"]
         known: Mapping[str, Collection[str]] = {} if recipe.prior is None else list_ids(folder, SPLITS)
     else:
-        contents = try_source(source, recipe, content)
+        contents = try_source(source, describe_unlabelled(workspace, recipe), recipe, content)
         class_names, shape, pool = contents.class_names, contents.shape, contents.pool
-        sizes, known = np.array(contents.sizes), contents.known
+        sizes, known, grown = np.array(contents.sizes), contents.known, contents.growing
         for dispute in contents.disputed:
             warn(dispute.sentence)
         if is_keepable(workspace, expansion, recipe):
@@ -234,8 +235,10 @@ def validate(workspace: Workspace, expansion: str, warn: Callable[[str], None] =
         trained = count_fold_training(pool, divide(pool, recipe.verdict.folds))
     if varied:
         _require_variants(recipe, trained, workspace.recipe_path(expansion))
-    for each in trained:
-        require_growth(plan_expansion(each, class_names, recipe.plan), recipe.plan)
+    # What is expanded: the labelled images, or all as images of one class.
+    growing, grown_names = (trained, class_names) if grown is None else ([np.array([grown])], (CLASS_NAME,))
+    for each in growing:
+        require_growth(plan_expansion(each, grown_names, recipe.plan), recipe.plan)
     try:
         check_class_count(recipe.sampler.imagination, len(class_names))
         if probed:
@@ -245,7 +248,7 @@ def validate(workspace: Workspace, expansion: str, warn: Callable[[str], None] =
             check_labelled(int(min(each.sum() for each in trained)))
     except ValueError as error:
         raise UserError(f"{workspace.recipe_path(expansion)}: {error}") from None
-    for each in trained:
+    for each in growing:
         require_folds(each.tolist(), recipe.scorer.folds, "scorer.folds")
     height, width, channels = shape
     scorer, classifier = recipe.scorer, recipe.classifier
@@ -261,7 +264,7 @@ def validate(workspace: Workspace, expansion: str, warn: Callable[[str], None] =
     check_external_networks(recipe.filter, workspace.root, class_names)
     check_reference_network(recipe.verdict.reference, workspace.root)
     check_scorer_of_imagination(recipe, workspace.root, class_names)
-    KINDS[recipe.generator.kind].check(recipe.generator, workspace.root, class_names, (channels, height, width))
+    KINDS[recipe.generator.kind].check(recipe.generator, workspace.root, grown_names, (channels, height, width))
     if recipe.prior is not None:
         _check_pool(workspace, expansion, recipe, (height, width, channels), known)
     return recipe

@@ -40,7 +40,7 @@ from ops.planning.plan import ExpansionPlan, read_plan
 from ops.planning.quota import plan_round, share_plan
 from ops.recipe.stages import STAGES
 from ops.stages.integrity import is_intact, require_intact
-from ops.stages.materialization import Runtime, StageRun, identify
+from ops.stages.materialization import Runtime, StageRun, identify, place_outputs
 from ops.stages.refused import REFUSED, list_refused
 from ops.stages.seen import LEARNT_FROM_POOL
 from ops.stages.several import count_generators, derive_seed, place, place_inputs, read_part
@@ -175,7 +175,7 @@ class _First:
 def _open_firsts(workspace: Workspace, expansion: str, seed: int, fingerprint: str) -> list[_First]:
     """Each generator's first round, including its pieces in the staging folder; `seed` is the recipe's."""
     needed = ("real_images", "expansion_plan", "scorer", "generator_onnx")
-    folders = {name: workspace.output(expansion, name) for name in needed}
+    folders = place_outputs(workspace, expansion, STAGE, needed)
     plan = read_plan(folders["expansion_plan"])
     firsts = []
     for generator in range(count_generators(folders["generator_onnx"])):

@@ -1,4 +1,8 @@
-"""Stage `real_images`: the source's images as a pixel dataset, one set of files per split."""
+"""Stage `real_images`: the source's images as a pixel dataset, one set of files per split.
+
+Where the recipe names images without labels, a second dataset of all images, of one class, lies in a folder of its own:
+what is expanded (`ops.datasets.unlabelled`).
+"""
 
 from __future__ import annotations
 
@@ -16,13 +20,17 @@ from ops.datasets.index import write_index
 from ops.datasets.pixels import PixelDataset, write_shards
 from ops.datasets.subset import Subset, change_splits
 from ops.datasets.units import write_groups
+from ops.datasets.unlabelled import FOLDER, gather, require_probe
 from ops.errors import UserError
+from ops.files.hashing import hash_json
+from ops.files.manifests import MANIFEST, describe_part
 from ops.files.outputs import CONTACT_SHEET, DRAWS
+from ops.files.storage import write_json
 from ops.pictures.sheets import rows_by_class, write_sheet
 from ops.recipe.data import DataSettings
 from ops.recipe.schema import Recipe
 from ops.sources.equal_pictures import Dispute
-from ops.sources.pool import list_pool_files
+from ops.sources.pool import adapt, hash_pool, list_pool_files, read_pool
 from ops.sources.reading import hash_files, hash_source, read_source
 from ops.sources.remote import fetch_source
 from ops.sources.spec import SourceSpec, load_source_spec
@@ -33,6 +41,13 @@ from ops.workspaces.workspace import Workspace, suggest
 def describe_source(workspace: Workspace, recipe: Recipe) -> SourceSpec:
     """The recipe's source with a local path; a remote one is fetched first. UserError if it has no description."""
     return open_source(workspace, recipe.source)
+
+
+def describe_unlabelled(workspace: Workspace, recipe: Recipe) -> SourceSpec | None:
+    """The recipe's images without labels, converted as those of its source are; None if it names none."""
+    if recipe.data.unlabelled is None:
+        return None
+    return adapt(open_source(workspace, recipe.data.unlabelled), describe_source(workspace, recipe))
 
 
 def open_source(workspace: Workspace, source: str) -> SourceSpec:
@@ -66,24 +81,34 @@ def survey_source(workspace: Workspace, source: str) -> SourceSurvey:
 
 
 def source_content(workspace: Workspace, recipe: Recipe) -> str:
-    """Content hash of the recipe's source; UserError if its description or its images are missing."""
-    return hash_source(describe_source(workspace, recipe), workspace.source_hash_cache(recipe.source))
+    """Content hash of the recipe's source, and of its images without labels; UserError if a description or images are
+    missing."""
+    labelled = hash_source(describe_source(workspace, recipe), workspace.source_hash_cache(recipe.source))
+    if (others := describe_unlabelled(workspace, recipe)) is None:
+        return labelled
+    return hash_json([labelled, hash_pool(others, workspace.source_hash_cache(others.name))])
 
 
 @dataclass(frozen=True)
 class RealImages:
     """The images that a recipe takes from its source, how many were converted, pictures with several labels, and the
-    unit of each picture where the source has groups."""
+    unit of each picture where the source has groups.
+
+    growing: all images, of one class, where there are some without labels; else {}. left_out: images without a label
+    that are labelled images too.
+    """
 
     subset: Subset
     conversions: dict[str, int]
     disputed: tuple[Dispute, ...]
     units: dict[str, int]
+    growing: dict[str, PixelDataset]
+    left_out: int = 0
 
 
 def read_real(workspace: Workspace, recipe: Recipe) -> RealImages:
     """The images that the recipe takes from its source. Raises as `read_source` and `change_splits`."""
-    return _read(describe_source(workspace, recipe), recipe.data, recipe.seed)
+    return _read(describe_source(workspace, recipe), describe_unlabelled(workspace, recipe), recipe.data, recipe.seed)
 
 
 @dataclass(frozen=True)
@@ -91,7 +116,8 @@ class Contents:
     """Content of a source: content ids of each split, class names, image shape (height, width, channels), pictures with
     several labels, all images together, and the training images of each class.
 
-    known: as ids, with those of the images from before a nuisance.
+    known: as ids, with those of the images from before a nuisance. growing: training images that are expanded, where
+    these are others than the labelled ones; else None.
     """
 
     ids: dict[str, frozenset[str]]
@@ -101,16 +127,18 @@ class Contents:
     disputed: tuple[Dispute, ...]
     pool: Pool
     sizes: tuple[int, ...]
+    growing: int | None
 
 
-def try_source(source: SourceSpec, recipe: Recipe, content: str) -> Contents:
-    """The source's content; raises as `read_real`. A source with equal content is read once per process."""
-    return _try(source, recipe.data, recipe.seed, content)
+def try_source(source: SourceSpec, others: SourceSpec | None, recipe: Recipe, content: str) -> Contents:
+    """The content of a source and of the `others` without labels; raises as `read_real`. Equal content is read once per
+    process."""
+    return _try(source, others, recipe.data, recipe.seed, content)
 
 
 @lru_cache(maxsize=64)
-def _try(spec: SourceSpec, data: DataSettings, seed: int, content: str) -> Contents:
-    real = _read(spec, data, seed)
+def _try(spec: SourceSpec, others: SourceSpec | None, data: DataSettings, seed: int, content: str) -> Contents:
+    real = _read(spec, others, data, seed)
     splits = real.subset.splits
     ids = {
         split: frozenset(name.partition("-")[0] for name in dataset.rows["image_id"])
@@ -121,7 +149,8 @@ def _try(spec: SourceSpec, data: DataSettings, seed: int, content: str) -> Conte
     names = splits["train"].class_names
     pool = pool_splits({split: dataset.rows for split, dataset in splits.items()}, real.units, names)
     sizes = np.bincount(splits["train"].labels, minlength=len(names)).tolist()
-    return Contents(ids, known, names, (height, width, channels), real.disputed, pool, tuple(sizes))
+    growing = len(real.growing["train"]) if real.growing else None
+    return Contents(ids, known, names, (height, width, channels), real.disputed, pool, tuple(sizes), growing)
 
 
 def list_known(rows: pl.DataFrame) -> frozenset[str]:
@@ -130,9 +159,19 @@ def list_known(rows: pl.DataFrame) -> frozenset[str]:
     return frozenset(name.partition("-")[0] for name in names)
 
 
-def _read(spec: SourceSpec, data: DataSettings, seed: int) -> RealImages:
+def _read(spec: SourceSpec, others: SourceSpec | None, data: DataSettings, seed: int) -> RealImages:
     source = read_source(spec, classes=data.classes, per_class=data.images_per_class, seed=seed)
-    return RealImages(change_splits(source.splits, data, seed), source.conversions, source.disputed, source.units)
+    subset, conversions = change_splits(source.splits, data, seed), dict(source.conversions)
+    if others is None:
+        return RealImages(subset, conversions, source.disputed, source.units, {})
+    require_probe(subset.splits)
+    height, width, channels = subset.splits["train"].images.shape[1:]
+    pool = read_pool(others, (height, width, channels))
+    growing = gather(subset.splits, pool.images, pool.ids, others.name)
+    left_out = len(pool) + len(subset.splits["train"]) - len(growing["train"])
+    for change, count in pool.conversions.items():
+        conversions[change] = conversions.get(change, 0) + count
+    return RealImages(subset, conversions, source.disputed, source.units, growing, left_out)
 
 
 def build_real_images(run: StageRun) -> dict[str, Any]:
@@ -145,9 +184,24 @@ def build_real_images(run: StageRun) -> dict[str, Any]:
         write_groups(run.out, real.units)
     return {
         **store_splits(run.out, splits),
+        **_store_growing(run, real),
         "conversions": real.conversions | real.subset.counts,
         **({"disputed": {each.split: each.pictures for each in real.disputed}} if real.disputed else {}),
     }
+
+
+def _store_growing(run: StageRun, real: RealImages) -> dict[str, Any]:
+    """Write what is expanded, where this is something else, as an output of this stage would be; returns its counts."""
+    if not real.growing:
+        return {}
+    folder, labelled = run.out / FOLDER, len(real.subset.splits["train"])
+    counts = {"unlabelled": len(real.growing["train"]) - labelled, "left_out": real.left_out}
+    metrics = {**store_splits(folder, real.growing), **counts, "labelled": labelled, "conversions": {}}
+    write_json(folder / MANIFEST, describe_part(folder, run.stage, metrics))
+    run.runtime.sink(
+        f"real_images: {counts['unlabelled']:,} images without labels beside {labelled:,} labelled ones are expanded"
+    )
+    return counts
 
 
 def store_splits(folder: Path, splits: Mapping[str, PixelDataset]) -> dict[str, Any]:

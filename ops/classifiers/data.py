@@ -25,7 +25,7 @@ class Variants:
 
 @dataclass(frozen=True)
 class TrainingSet:
-    """Images to learn from: uint8 [n, C, H, W], int64 labels [n], float64 weights [n].
+    """Images to learn from: uint8 [n, C, H, W], int64 labels [n], float64 weights [n]; a negative label means none.
 
     `is_generated` bool [n] marks generated images; None where all are real. `variants` is for an arm that shows some.
     `soft` float [n, K] are probabilities of all classes that are taught in the place of the labels; None: the labels.
@@ -49,6 +49,11 @@ class TrainingSet:
     def marks(self) -> np.ndarray:
         """`is_generated` as bool [n], also where all are real."""
         return np.zeros(len(self.labels), dtype=bool) if self.is_generated is None else self.is_generated
+
+    @cached_property
+    def is_labelled(self) -> np.ndarray:
+        """Bool [n]."""
+        return (self.labels >= 0).numpy()
 
     def select(self, chosen: np.ndarray) -> TrainingSet:
         """The images that `chosen` bool [n] marks."""

@@ -18,6 +18,7 @@ from ops.classifiers.variants.stored import Stored
 from ops.classifiers.variants.transform import Composition, Transform
 from ops.datasets.axes import to_nhwc
 from ops.recipe.arms import Arm
+from ops.recipe.contrastive_arms import is_contrastive
 from ops.recipe.ingredients.unlabelled import PseudoLabels
 from ops.recipe.ingredients.variants import GitVariants, NoVariants
 from ops.recipe.variants import shows_generated
@@ -27,6 +28,7 @@ from ops.recipe.variants import shows_generated
 class Examples:
     """A training set: images uint8 [n, C, H, W], labels int64 [n], weights float64 [n].
 
+    A negative label stands for none: such an image weighs something for arms alone that learn without labels.
     `is_generated` bool [n] marks the generated images, to whose weight that of a real image is relative; None where
     all are real. `only_relabelled` bool [n] marks those of them that were rejected for their label alone: they are for
     arms that let a teacher label them. The rest is for arms that show variants. `ids` [n] are the images' keys.
@@ -60,7 +62,7 @@ class Examples:
 
         Where generated images are variants they weigh nothing, and every real one weighs 1, as without generated ones.
         """
-        weights = self.weights
+        weights = self.weights if is_contrastive(arm) else np.where(self.labels < 0, 0.0, self.weights)
         if self.is_generated is not None and shows_generated(arm):
             return np.where(self.is_generated, 0.0, 1.0)
         if arm.real_weight is not None and self.is_generated is not None:
@@ -79,8 +81,9 @@ class Examples:
     def _find_surplus(self, ratio: float) -> np.ndarray:
         """Which generated images are more than `ratio` for each real one of their class, bool [n]."""
         assert self.turns is not None and self.is_generated is not None, "the examples were read for other arms"
-        real = np.bincount(self.labels[~self.is_generated], minlength=self.labels.max() + 1)
-        return np.asarray(self.turns >= np.round(ratio * real)[self.labels])
+        of_class = self.labels if self.labels.min() >= 0 else np.zeros_like(self.labels)  # without labels: one class
+        real = np.bincount(of_class[~self.is_generated], minlength=of_class.max() + 1)
+        return np.asarray(self.turns >= np.round(ratio * real)[of_class])
 
     def list_sizes(self, arm: Arm) -> list[np.ndarray]:
         """The sizes of the classes that the arm's sampler and loss meet, float64 [K] each, as `TrainingSet.counts`.
@@ -91,8 +94,8 @@ class Examples:
         real = weights if self.is_generated is None else np.where(self.is_generated, 0.0, weights)
         if getattr(arm.consistency, "images", None) == "generated":
             weights = real
-        met = [weights, real] if arm.finish else [weights]
-        return [np.bincount(self.labels, weights=each) / each.max() for each in met]
+        met, named = [weights, real] if arm.finish else [weights], self.labels >= 0
+        return [np.bincount(self.labels[named], weights=each[named]) / each.max() for each in met]
 
     def find_pool(self, arm: Arm) -> np.ndarray:
         """The images without labels that an arm learns from.

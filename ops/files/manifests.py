@@ -24,13 +24,28 @@ REQUIRED = ("stage", "fingerprint", "inputs", "content", "files", "metrics")
 
 def describe_output(folder: Path, identity: Mapping[str, Any], metrics: Mapping[str, Any]) -> dict[str, Any]:
     """The sealed manifest: identity, size and hash of every file, the joint content hash, metrics, environment."""
+    content = {**describe_files(folder), "metrics": metrics}
+    return seal({**identity, **content, "environment": describe_environment()})
+
+
+def describe_part(folder: Path, stage: str, metrics: Mapping[str, Any]) -> dict[str, Any]:
+    """The sealed manifest of a folder inside an output of `stage`, for readers of such outputs.
+
+    It follows from the folder's files and metrics alone, so that the output's own content hash does.
+    """
+    found = describe_files(folder)
+    identity = {"stage": stage, "version": 0, "fingerprint": found["content"], "settings": {}, "inputs": {}}
+    return seal({**identity, **found, "metrics": metrics})
+
+
+def describe_files(folder: Path) -> dict[str, Any]:
+    """Size and hash of every file that is not hidden, and their joint content hash."""
     files = {
         name: {"bytes": (folder / name).stat().st_size, "sha256": hash_file(folder / name)}
         for name in list_files(folder)
         if not is_hidden(name)
     }
-    content = {"content": join_hashes(files), "files": files, "metrics": metrics}
-    return seal({**identity, **content, "environment": describe_environment()})
+    return {"content": join_hashes(files), "files": files}
 
 
 def list_files(folder: Path) -> Iterator[str]:

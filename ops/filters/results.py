@@ -201,8 +201,9 @@ def read_results(accepted: Path, plan: Path) -> Results:
 
 
 def read_skill(scores: pl.DataFrame, classes: int) -> Skill | None:
-    """The scorer's accuracy, from the scores of images that it has not seen; None where predictions are missing."""
-    if "predicted" not in scores.columns:
+    """The scorer's accuracy, from the scores of images that it has not seen; None where predictions are missing, or
+    where there is nothing to predict."""
+    if "predicted" not in scores.columns or classes == 1:
         return None
     return measure_skill(scores["predicted"].to_numpy(), scores["label"].to_numpy(), classes)
 

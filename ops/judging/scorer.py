@@ -3,7 +3,8 @@
 Fold f's network never sees the images of fold f, so its accuracy on them is unbiased. A temperature fitted on those
 held-out predictions calibrates the probabilities (Guo et al. 2017). A generated image is scored by all networks
 together, a variant of a training image by the one network that did not see that image. The scorer is trained neither
-on generated images nor on test images.
+on generated images nor on test images. Where all images are of one class there is nothing to learn: its networks stay
+as they were drawn, and their features are those of random networks.
 """
 
 from __future__ import annotations
@@ -23,10 +24,12 @@ from ops.classifiers.answering import predict
 from ops.classifiers.data import TrainingSet
 from ops.classifiers.networks.classifier import Classifier
 from ops.classifiers.sharing import WORKER_SHARE
+from ops.classifiers.statistics import reestimate_statistics
 from ops.classifiers.training import train
 from ops.datasets.folds import assign_folds
 from ops.files.storage import read_json, replace_file, write_json
 from ops.machine.parallel import map_processes, shared, worth_workers
+from ops.machine.precision import resolve_precision
 from ops.recipe.arms import Arm, SmallResNet
 
 if TYPE_CHECKING:
@@ -73,16 +76,27 @@ def train_fold(fold: int) -> FoldResult:
     data = TrainingSet(
         torch.from_numpy(images[inside]), torch.from_numpy(labels[inside]), np.ones(inside.sum()), classes
     )
-    model = train(
-        data,
-        shared("arm"),
-        settings,
-        learning_rate=settings.learning_rate,
-        weight_decay=settings.weight_decay,
-        seed=seed + fold,
-    )
+    if classes == 1:
+        model = _draw_network(data, settings, seed + fold)
+    else:
+        model = train(
+            data,
+            shared("arm"),
+            settings,
+            learning_rate=settings.learning_rate,
+            weight_decay=settings.weight_decay,
+            seed=seed + fold,
+        )
     logits = predict(model, torch.from_numpy(images[~inside]), precision=settings.precision).numpy()
     return FoldResult(fold, model.state_dict(), np.flatnonzero(~inside), logits)
+
+
+def _draw_network(data: TrainingSet, settings: ScorerSettings, seed: int) -> Classifier:
+    """A network of random weights with the normalisation statistics of these images, in evaluation mode."""
+    torch.manual_seed(seed)
+    model = Classifier(settings.network, data.shape, data.classes)
+    reestimate_statistics(model, data.images, precision=resolve_precision(settings.precision, "cpu"), device="cpu")
+    return model.eval()
 
 
 def train_folds(

@@ -62,3 +62,10 @@ class DataSettings(Section):
         None, description="one frozen draw for each stored image of all splits: ROT, BG and DIL of Kuzushiji-49-LT"
     )
     label_noise: Fraction = Field(0.0, description="share of training labels that are changed to another class")
+    unlabelled: str | None = Field(
+        None,
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$",
+        description="name of a file in sources/, without .yaml, whose training images have no labels. They and the"
+        " labelled training images, without their labels, are then what is expanded; labels teach and judge probes."
+        " Images that are labelled too are left out, by content; null: the labelled images are expanded",
+    )

@@ -23,6 +23,7 @@ LATER_KEYS: dict[str, Any] = {
     "prior.pseudo_labels": None,
     "sampler.imagination.profile": None,
     "plan.seeds": "all",
+    "data.unlabelled": None,
 }
 
 

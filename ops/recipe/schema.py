@@ -32,6 +32,7 @@ from ops.recipe.sampler import SamplerSettings
 from ops.recipe.scorers import check_features
 from ops.recipe.sections import MixSettings, PlanSettings, PublishSettings, ReportSettings, VerdictSettings
 from ops.recipe.tuning import TuningSettings
+from ops.recipe.unlabelled import check_unlabelled
 from ops.recipe.variants import check_batch, check_variants
 from ops.settings.section import Section
 
@@ -232,6 +233,12 @@ class Recipe(Section):
             raise ValueError(
                 "classifier.batch_size 1 is too small for network: mlp, whose batch normalisation needs two images"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _check_unlabelled(self) -> Recipe:
+        if self.data.unlabelled is not None:
+            check_unlabelled(self)
         return self
 
     @model_validator(mode="after")

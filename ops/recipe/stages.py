@@ -21,6 +21,7 @@ class Stage:
     `shaped_by`: those inputs of which the images' shape alone determines the output, and not the images.
     `reads_source`: images that no stage has read are an input, unless it does nothing.
     `repeats`: stages that it runs itself, on other images; their versions count as its own.
+    `grows`: of the real images it reads those that are expanded, which may be others than the labelled ones.
     `asks`: inputs that it reads only where a key has a certain value: the name of the input, the key and the value.
     """
 
@@ -35,6 +36,7 @@ class Stage:
     shaped_by: tuple[str, ...] = ()
     reads_source: bool = False
     repeats: tuple[str, ...] = ()
+    grows: bool = False
     asks: tuple[tuple[str, str, str], ...] = ()
 
     @property
@@ -89,8 +91,14 @@ STAGES: dict[str, Stage] = {
             ),
             ("real_images",),
         ),
-        Stage("scorer", ("scorer", "seed"), ("real_images", "training_policy")),
-        Stage("expansion_plan", ("plan",), ("real_images", "scorer"), asks=(("scorer", "plan.seeds", "hard"),)),
+        Stage("scorer", ("scorer", "seed"), ("real_images", "training_policy"), grows=True),
+        Stage(
+            "expansion_plan",
+            ("plan",),
+            ("real_images", "scorer"),
+            grows=True,
+            asks=(("scorer", "plan.seeds", "hard"),),
+        ),
         Stage(  # expansions of the same pool share it, whatever their labelled images
             "prior",
             ("prior",),
@@ -105,15 +113,22 @@ STAGES: dict[str, Stage] = {
             ("generator", "seed"),
             ("real_images", "training_policy", "scorer", "prior"),
             choices=("on_new_images",),
+            grows=True,
         ),
-        Stage("generator_onnx", ("sampler", "seed"), ("real_images", "scorer", "generator")),
+        Stage("generator_onnx", ("sampler", "seed"), ("real_images", "scorer", "generator"), grows=True),
         Stage(
             "generated_images",
             ("filter", "seed"),
             ("real_images", "expansion_plan", "scorer", "generator_onnx"),
+            grows=True,
         ),
-        Stage("accepted_images", ("filter", "seed"), ("real_images", "expansion_plan", "scorer", "generated_images")),
-        Stage("mixed_dataset", ("mix",), ("real_images", "generated_images", "accepted_images")),
+        Stage(
+            "accepted_images",
+            ("filter", "seed"),
+            ("real_images", "expansion_plan", "scorer", "generated_images"),
+            grows=True,
+        ),
+        Stage("mixed_dataset", ("mix",), ("real_images", "generated_images", "accepted_images"), grows=True),
         Stage(
             "baseline_classifiers",
             ("classifier", "baselines", "verdict.metric", "verdict.reference", "seed"),

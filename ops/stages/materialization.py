@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+from ops.datasets.unlabelled import find_growing
 from ops.errors import DamagedData, EnvironmentFault, GrowsetError, UserError, find_fault
 from ops.files.manifests import MANIFEST, describe_output, is_sealed, read_manifest
 from ops.files.outputs import POLICY
@@ -174,7 +175,7 @@ def materialize(
             replace_folder(scratch / "copy", target)
             shutil.rmtree(scratch)
             return Outcome(read_manifest(target), target, time.monotonic() - started, True, origin)
-        inputs = {name: workspace.output(expansion, name) for name in names}
+        inputs = place_outputs(workspace, expansion, stage, names)
         if decisive := {name: folder for name, folder in inputs.items() if name not in STAGES[stage].shaped_by}:
             _drop_outdated_work(scratch, decisive)
         out = scratch / "out"
@@ -201,6 +202,14 @@ def materialize(
         shutil.rmtree(scratch)
         _record_seconds(workspace, expansion, stage, seconds)
         return Outcome(read_manifest(target), target, seconds, reused=False)
+
+
+def place_outputs(workspace: Workspace, expansion: str, stage: str, names: Iterable[str]) -> dict[str, Path]:
+    """The folders of these inputs of a stage; where it grows images, the real images are those that are expanded."""
+    folders = {name: workspace.output(expansion, name) for name in names}
+    if STAGES[stage].grows and "real_images" in folders:
+        folders["real_images"] = find_growing(folders["real_images"])
+    return folders
 
 
 def _drop_outdated_work(scratch: Path, inputs: Mapping[str, Path]) -> None:

@@ -17,6 +17,7 @@ from ops.datasets.axes import to_nchw
 from ops.datasets.index import read_index
 from ops.datasets.mixed import read_mixed
 from ops.datasets.pixels import PixelDataset, read_split
+from ops.datasets.unlabelled import find_growing, find_labels
 from ops.files.outputs import ROUNDS
 from ops.files.storage import read_json
 from ops.filters.reasons import WRONG_LABEL
@@ -28,9 +29,11 @@ from ops.workspaces.workspace import Workspace
 
 
 def read_real(inputs: Mapping[str, Path]) -> Examples:
-    """The real training images; each weighs 1. inputs: folders by stage."""
-    train = read_split(inputs["real_images"], "train")
-    return replace(_to_examples(train, np.ones(len(train))), ids=train.rows["image_id"].to_list())
+    """The real training images, those without labels too; each weighs 1. inputs: folders by stage."""
+    real = inputs["real_images"]
+    train = read_split(find_growing(real), "train")
+    found = _to_examples(train, find_labels(real, train.rows), np.ones(len(train)))
+    return replace(found, ids=train.rows["image_id"].to_list())
 
 
 def read_baselines(workspace: Workspace, inputs: Mapping[str, Path], arms: Mapping[str, Arm]) -> Examples:
@@ -64,9 +67,11 @@ def read_mixed_sets(inputs: Mapping[str, Path], arms: Mapping[str, Arm], seed: i
             mislabelled = read_index(own["accepted_images"]).filter(pl.col("reasons") == [WRONG_LABEL])
             marks = mislabelled.with_columns(is_generated=pl.lit(True), weight=pl.lit(1.0))
             index, rejected = pl.concat([index, marks.select(index.columns)]), len(mislabelled)
-        mixed = read_mixed(index, own["real_images"], own["generated_images"])
+        mixed = read_mixed(index, find_growing(own["real_images"]), own["generated_images"])
+        labels = find_labels(own["real_images"], mixed.rows)
         only_relabelled = np.arange(len(index)) >= len(index) - rejected if rejected else None
-        found = _to_examples(mixed, index["weight"].to_numpy(), index["is_generated"].to_numpy(), only_relabelled)
+        weights, is_generated = index["weight"].to_numpy(), index["is_generated"].to_numpy()
+        found = _to_examples(mixed, labels, weights, is_generated, only_relabelled)
         if varied:
             found = replace(found, ids=mixed.rows["image_id"].to_list(), parents=_find_parents(mixed))
         if any(arm.placebo.kind != "none" for arm in arms.values()):
@@ -127,8 +132,9 @@ def _open_live(generated: Path, mixed: PixelDataset, accepted: pl.DataFrame, see
 
 def _to_examples(
     data: PixelDataset,
+    labels: np.ndarray,
     weights: np.ndarray,
     is_generated: np.ndarray | None = None,
     only_relabelled: np.ndarray | None = None,
 ) -> Examples:
-    return Examples(to_nchw(data.images), data.labels.copy(), weights, is_generated, only_relabelled)
+    return Examples(to_nchw(data.images), labels, weights, is_generated, only_relabelled)

@@ -89,9 +89,10 @@ class Watch:
             }
         )
         way = "" if mean is None else f", {mean:.0%} of the way from empty to real images"
+        named = "" if self.classes == 1 else f" {quality.consistency:.0%} of their class,"
         self.sink(
             f"generator: step {step}: Fréchet distance {quality.frechet:.3g} (real images {quality.floor:.3g}),"
-            f" {quality.consistency:.0%} of their class, {quality.copies:.1%} near copies{way}"
+            f"{named} {quality.copies:.1%} near copies{way}"
         )
         if excess > self.max_copies:
             self.sink(f"generator: step {step}: it begins to memorise training images; training ends here")

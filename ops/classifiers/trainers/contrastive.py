@@ -1,9 +1,9 @@
 """Learn from views without labels, then name what is seen: an arm with a contrastive trainer becomes a classifier.
 
-The network learns from all images that the arm sees, real and generated, and from no label. The offline probe is a
-logistic regression on its features of the labelled real images as they are. Validation chooses how strongly that is
-regularised. The features' scale goes into the head's weights, so that the result is a network like that of any arm.
-The optimizer is that of all arms.
+The network learns from all images that the arm sees, real and generated, with and without labels, and from no label.
+The offline probe is a logistic regression on its features of the labelled real images as they are. Validation chooses
+how strongly that is regularised. The features' scale goes into the head's weights, so that the result is a network like
+that of any arm. The optimizer is that of all arms.
 """
 
 from __future__ import annotations
@@ -50,11 +50,12 @@ def fit_contrastive(training: Training) -> Classifier:
     def see(images: Tensor) -> Tensor:
         return settle_undefined(predict(network.features, images, precision=budget.precision, device=device))
 
-    known, held = see(real.images), see(training.validation.images)
-    probe(network, known.numpy(), real.labels.numpy(), held.numpy(), training.validation)
+    labelled = real if bool(real.is_labelled.all()) else real.select(real.is_labelled)
+    known, held = see(labelled.images), see(training.validation.images)
+    probe(network, known.numpy(), labelled.labels.numpy(), held.numpy(), training.validation)
     for name, answers in (
         (ONLINE, online.answer(held.to(device)).cpu()),
-        (NEIGHBOURS, vote(known, real.labels, held, data.classes)),
+        (NEIGHBOURS, vote(known, labelled.labels, held, data.classes)),
     ):
         correct = answers.numpy() == training.validation.labels
         score = float(score_answers(correct, training.validation.labels, training.validation.metric))
@@ -63,7 +64,7 @@ def fit_contrastive(training: Training) -> Classifier:
 
 
 def learn_views(network: Classifier, training: Training, online: OnlineProbe) -> None:
-    """Train the network's body in place by the arm's method; `online` is told the labels of real images."""
+    """Train the network's body in place by the arm's method; `online` is told the labels that real images have."""
     settings, arm, data = training.arm.trainer, training.arm, training.data
     assert isinstance(settings, ContrastiveTrainer)
     steps, device = training.budget.steps, training.device
@@ -81,8 +82,8 @@ def learn_views(network: Classifier, training: Training, online: OnlineProbe) ->
         with compute_in(precision, device):
             compared = method.compare(views, step)
         loss = method.find_loss(compared, ids.to(device))  # in fp32: bf16 would round cosines
-        is_real = torch.from_numpy(~data.marks[rows]).repeat(2).to(device)
-        online.learn(method.features[is_real], data.labels[ids].repeat(2).to(device)[is_real])
+        told = torch.from_numpy(~data.marks[rows] & data.is_labelled[rows]).repeat(2).to(device)
+        online.learn(method.features[told], data.labels[ids].repeat(2).to(device)[told])
         return loss
 
     learn(method, find_loss, training)

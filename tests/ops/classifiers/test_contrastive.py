@@ -16,7 +16,7 @@ from ops.classifiers.augmentations.gridmask import HiddenGrid
 from ops.classifiers.data import TrainingSet
 from ops.classifiers.examples import Examples
 from ops.classifiers.ingredients import Validation
-from ops.classifiers.kept_trainings import KeptTrainings
+from ops.classifiers.kept_trainings import KeptTrainings, hash_examples
 from ops.classifiers.networks.classifier import Classifier, build_classifier
 from ops.classifiers.runs import Contest, Run, train_runs
 from ops.classifiers.trainers.contrastive import probe
@@ -64,6 +64,34 @@ def test_features_follow_from_images_and_seed_and_from_no_label(kind: str) -> No
 def test_the_probe_sees_labels_of_real_images_alone() -> None:
     labels = torch.where(torch.from_numpy(MARKS), 2 - DATA.labels, DATA.labels)
     assert states_equal(fit("simclr"), fit("simclr", replace(DATA, labels=labels)))
+
+
+def test_images_without_labels_are_learnt_from_and_teach_no_probe() -> None:
+    known = np.arange(40) < 12  # of 24 real ones
+    some = replace(DATA, labels=torch.where(torch.from_numpy(known), DATA.labels, torch.tensor(-1)))
+    told = dict[str, float]()
+    network = fit("simclr", some, on_diagnosis=told.__setitem__)
+    assert states_equal(network.body, fit("simclr").body) and set(told) == {"online_probe", "nearest_neighbours"}
+    others = some.images.clone()
+    others[20] = 255 - others[20]
+    assert not states_equal(network.body, fit("simclr", replace(some, images=others)).body)
+    features = [predict(network.features, part, precision="fp32").numpy() for part in (DATA.images, VALIDATION.images)]
+    alone = Classifier(BUDGET.network, (1, 12, 12), 3)
+    probe(alone, features[0][known], DATA.labels.numpy()[known], features[1], VALIDATION)
+    torch.testing.assert_close(network.head.weight, alone.head.weight)
+
+
+def test_an_arm_that_learns_from_labels_is_shown_no_image_without_one() -> None:
+    marks = np.arange(8) >= 6
+    images, labels = np.arange(8, dtype=np.uint8)[:, None, None, None], np.array([0, 1, 0, -1, -1, -1, -1, -1])
+    examples = Examples(images, labels, np.where(marks, 1.0, 4.0), marks, turns=np.array([*[-1] * 6, 0, 1]))
+    alone = Examples(images[:3], labels[:3], np.full(3, 4.0))
+    plain, simclr = Arm(), Arm.model_validate({"trainer": "simclr"})
+    assert examples.build_set(plain, 2, 0).images.flatten().tolist() == [0, 1, 2]
+    assert len(examples.build_set(simclr, 2, 0).images) == 8
+    assert [sizes.tolist() for sizes in examples.list_sizes(plain)] == [[2.0, 1.0]]
+    assert hash_examples(replace(examples, is_generated=None), plain) == hash_examples(alone, plain)
+    assert examples.weigh(simclr.model_copy(update={"ratio": 1 / 6})).tolist() == [*[4.0] * 6, 1.0, 0.0]
 
 
 def test_generated_images_are_learnt_from() -> None:
