@@ -15,6 +15,7 @@ import polars as pl
 from ops.datasets.index import read_index
 from ops.datasets.mixed import read_mixed
 from ops.datasets.pixels import PixelDataset, read_split, write_shards
+from ops.datasets.unlabelled import find_growing, name_classes, write_labels
 from ops.errors import EnvironmentFault, GeneratorNotUsed
 from ops.files.hashing import hash_json
 from ops.files.manifests import MANIFEST, PUBLISHED, describe_output, read_manifest
@@ -27,9 +28,9 @@ from ops.machine.interruption import at, check
 from ops.machine.progress import Sink, ignore
 from ops.recipe.diffusion import PipelineSettings
 from ops.recipe.generator import OnnxSettings
-from ops.recipe.pool_arms import list_seeing
 from ops.recipe.schema import Recipe
 from ops.recipe.stages import PUBLISHED_INPUTS
+from ops.recipe.unlabelled import list_shown
 from ops.remotes.torn_objects import remove_torn
 from ops.remotes.transfer import default_remote, find_faults, push
 from ops.report.card import TEMPLATE, render_card
@@ -40,6 +41,7 @@ from ops.stages.refused import read_refused
 from ops.stages.seen import Seen, read_seen
 from ops.stages.several import count_generators, read_part
 from ops.stages.unused import read_unused
+from ops.stages.without_labels import WithoutLabels, read_without_labels
 from ops.workspaces.locks import exclusive
 from ops.workspaces.workspace import Workspace
 
@@ -85,8 +87,9 @@ def identify_publication(workspace: Workspace, expansion: str, recipe: Recipe) -
     licence = load_source_spec(workspace.source_path(recipe.source)).licence
     refused = read_refused(workspace.output(expansion, "generated_images"))
     seen = _read_seen(workspace, expansion, recipe)
-    seeing = list_seeing(recipe.baselines)
-    origin = find_origin(_is_trained_here(recipe), refused, seen, _find_licence(recipe), _is_tuned(recipe), seeing)
+    seeing = list_shown(recipe.data, recipe.baselines)
+    without, weights = _read_without_labels(workspace, expansion), _find_licence(recipe)
+    origin = find_origin(_is_trained_here(recipe), refused, seen, weights, _is_tuned(recipe), seeing, without)
     facts = [TEMPLATE, licence, expansion, recipe.seed, recipe.mix.real_weight, _has_own_weights(recipe), origin]
     inputs["card"] = hash_json(facts)
     return {"stage": PUBLISHED, "fingerprint": hash_json(inputs), "inputs": inputs}
@@ -97,6 +100,12 @@ def _read_seen(workspace: Workspace, expansion: str, recipe: Recipe) -> Seen | N
     if recipe.prior is None:
         return None
     return read_seen(workspace.output(expansion, "prior"), workspace.output(expansion, "generated_images"))
+
+
+def _read_without_labels(workspace: Workspace, expansion: str) -> tuple[WithoutLabels, str] | None:
+    """The images without labels that are expanded, and their licence; None where the labelled ones are."""
+    found = read_without_labels(workspace.output(expansion, "real_images"))
+    return None if found is None else (found, load_source_spec(workspace.source_path(found.source)).licence)
 
 
 def _is_trained_here(recipe: Recipe) -> bool:
@@ -241,14 +250,15 @@ def build_dataset(workspace: Workspace, expansion: str, recipe: Recipe, folder: 
     """Write data/*.parquet, README.md (card) and verdict.json into `folder`."""
     real, generated = (workspace.output(expansion, name) for name in ("real_images", "generated_images"))
     index = read_index(workspace.output(expansion, "mixed_dataset"))
-    mixed = read_mixed(index, real, generated)
-    train = PixelDataset(mixed.images, mixed.rows.with_columns(weight=index["weight"]), mixed.class_names)
+    mixed, names = read_mixed(index, find_growing(real), generated), name_classes(real)
+    rows = write_labels(real, mixed.rows).with_columns(weight=index["weight"])
+    train = PixelDataset(mixed.images, rows, names)
     counts = {"train": len(train)}
     write_shards(folder / DATA, train, prefix="train")
     for split in ("validation", "test"):
         dataset = read_split(real, split)
         counts[split] = len(dataset)
-        write_shards(folder / DATA, dataset, prefix=split)
+        write_shards(folder / DATA, PixelDataset(dataset.images, dataset.rows, names), prefix=split)
     verdict = read_json(workspace.output(expansion, "verdict") / VERDICT)
     write_json(folder / VERDICT, verdict)
     table = (
@@ -273,7 +283,8 @@ def build_dataset(workspace: Workspace, expansion: str, recipe: Recipe, folder: 
         seen=_read_seen(workspace, expansion, recipe),
         weights=_find_licence(recipe),
         tuned=_is_tuned(recipe),
-        seeing=list_seeing(recipe.baselines),
+        seeing=list_shown(recipe.data, recipe.baselines),
+        without=_read_without_labels(workspace, expansion),
     )
     write_text(folder / CARD, card)
     filtered = read_part(accepted)["metrics"]

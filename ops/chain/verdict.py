@@ -40,6 +40,7 @@ from ops.stages.materialization import StageRun
 from ops.stages.seen import read_seen
 from ops.stages.several import assign_generators
 from ops.stages.unused import read_unused
+from ops.stages.without_labels import read_without_labels
 from ops.verdict.decision import decide
 from ops.verdict.evaluation_count import find_looks
 from ops.verdict.pool import compare_pool
@@ -77,6 +78,7 @@ def build_verdict(run: StageRun) -> dict[str, Any]:
 
     seen = read_seen(run.inputs.get("prior"), run.inputs.get("generated_images"))
     pool = compare_pool(verdict, list_seeing(run.recipe.baselines))
+    without = read_without_labels(run.inputs["real_images"])
     found = verdict.to_dict() | {
         "earlier_looks": earlier,
         "left_out": trained.left_out,
@@ -84,6 +86,7 @@ def build_verdict(run: StageRun) -> dict[str, Any]:
         **({} if curve is None else {"curve": curve.to_dict()}),
         **({} if seen is None else {"prior": seen.to_dict()}),
         **({} if pool is None else {"pool": pool.to_dict()}),
+        **({} if without is None else {"unlabelled": without.to_dict()}),
     }
     write_json(run.out / VERDICT, found)
     _write_runs(run.out / RUNS, answers, _read_reference(run, trained), test.rows["image_id"])
@@ -167,6 +170,8 @@ def _judge(
         shared = count_shared(run.inputs["prior"], run.inputs["real_images"])
         pool = compare_pool(verdict, list_seeing(run.recipe.baselines))
         verdict = replace(verdict, sentence=verdict.sentence + tell_pool(seen, shared, pool))
+    if (without := read_without_labels(run.inputs["real_images"])) is not None and verdict.unused is None:
+        verdict = replace(verdict, sentence=verdict.sentence + without.disclose())
     rehearsal = run.recipe.verdict.rehearsal
     return replace(verdict, sentence=REHEARSED + verdict.sentence) if rehearsal else verdict
 

@@ -20,6 +20,7 @@ import polars as pl
 from ops.datasets.index import locate_rows
 from ops.datasets.png import decode_png
 from ops.datasets.shards import find_shards, iterate_images
+from ops.datasets.unlabelled import find_growing
 from ops.errors import UserError
 from ops.exploring.columns import Column, to_script, write_columns
 from ops.exploring.facts import collect_facts
@@ -64,6 +65,7 @@ def write_page(
     `inputs` are the folders of STAGES, checked by the caller. The training images' nearest others are kept in `cache`.
     A page of the same data is left as it is. UserError for a target that holds anything else.
     """
+    inputs = {**inputs, "real_images": find_growing(inputs["real_images"])}
     contents = {stage: read_manifest(inputs[stage])["content"] for stage in STAGES}
     identity = {"version": VERSION, "page": _hash_assets(), "expansion": expansion, "contents": contents}
     check_target(target)

@@ -13,6 +13,7 @@ from ops.filters.results import Results
 from ops.report.filtering import list_steps
 from ops.report.origin import escape_text, find_origin
 from ops.stages.seen import Seen
+from ops.stages.without_labels import WithoutLabels
 from ops.verdict.metric import NAMES
 from ops.verdict.points import format_points
 from ops.verdict.same_compute import name_way
@@ -124,7 +125,7 @@ Licence of the real images, as their owner states it: {{ licence | plain }}. {{ 
 Made with Growset from `recipes/{{ expansion }}.yaml`, seed {{ seed }}: `growset run {{ expansion }}`. In a clone of
 that workspace `growset pull {{ expansion }}` fetches the same bytes.
 """
-SEEING = "seeing"  # in the place of the kind of a baseline that saw the prior's pool too
+SEEING = "seeing"  # in the place of the kind of a baseline that saw more real images than the labelled ones
 _KINDS = {
     "baseline": "real images",
     "placebo": "real images, some in the place of generated ones",
@@ -151,6 +152,7 @@ def render_card(
     weights: str | None = None,
     tuned: bool = False,
     seeing: Sequence[str] = (),
+    without: tuple[WithoutLabels, str] | None = None,
 ) -> str:
     """The README.md of a published dataset.
 
@@ -158,7 +160,7 @@ def render_card(
     own_weights: whether arms may have another weight of a real image than `real_weight`.
     generators: how many generators' sets the verdict covers; this is the first set. trained_here: whether the
     generator was trained on the real training images; an imported one was not. refused, seen, weights, tuned,
-    seeing: as in `find_origin`.
+    seeing, without: as in `find_origin`.
 
     Raises jinja2's UndefinedError for a missing figure.
     """
@@ -193,7 +195,7 @@ def render_card(
         real_weight=f"{real_weight:g}",
         generators=generators,
         own_weights=own_weights,
-        origin=find_origin(trained_here, refused, seen, weights, tuned, seeing),
+        origin=find_origin(trained_here, refused, seen, weights, tuned, seeing, without),
     )
 
 

@@ -10,7 +10,9 @@ import html
 import re
 from collections.abc import Mapping, Sequence
 
+from ops.datasets.unlabelled import CLASS_NAME
 from ops.stages.seen import Seen, list_names
+from ops.stages.without_labels import WithoutLabels
 
 # Of a generator that was trained here, of an imported one, and of an imported one that was fine-tuned here.
 _TRAINED_HERE = {
@@ -45,6 +47,14 @@ _LABELLED_POOL = {
     "licence": "The generated images come from a model\nthat was trained on these and on images of {pool}; their"
     " licence, as their owner states it: {licence}.",
 }
+_WITHOUT_LABELS = {
+    "trained": "trained on {told},\nand saw no label",
+    "seen": "The generator, the filters and\nall settings saw train and validation only. Images of {source} that are"
+    " labelled too were left out.\n\n**Labels.** {images} real images of `train` and all generated ones have none."
+    " Their class is `{name}`, the last\none, which stands for no class: leave them out of what learns from labels.",
+    "licence": "The generated images come from a model\nthat was trained on these and on images of {source}; their"
+    " licence, as their owner states it: {licence}.",
+}
 _LICENSED = (
     "The generated images come from a model\nthat was trained elsewhere; the licence of its weights, as their owner"
     " states it: {licence}."
@@ -67,13 +77,14 @@ def find_origin(
     weights: str | None = None,
     tuned: bool = False,
     seeing: Sequence[str] = (),
+    without: tuple[WithoutLabels, str] | None = None,
 ) -> dict[str, str]:
     """The card's statements on the origin of generated images, for a generator that was trained here or imported.
 
     refused: why classes got no variants, by their names; None where the images are not variants. seen: what the prior
     saw that drew them; None where none did. weights: the licence of weights that were brought in, where it is known;
     tuned: whether they were then fine-tuned on the real training images. seeing: arms without generated images that saw
-    the prior's pool too.
+    the prior's pool too. without: the images without labels that were expanded, and their licence.
     """
     said = _TRAINED_HERE if trained_here else _BROUGHT_IN
     if weights is not None:
@@ -86,6 +97,11 @@ def find_origin(
         if seen.weights is not None:
             told, licence = _SCALED_BY_POOL, str(seen.weights["licence"])
         said = {key: text.format(**facts, licence=escape_text(licence)) for key, text in told.items()}
+    if without is not None:
+        found, licence = without
+        facts = {"told": escape_text(found.told), "images": f"{found.images:,}", "source": escape_text(found.source)}
+        facts |= {"name": CLASS_NAME, "licence": escape_text(licence)}
+        said = {key: text.format(**facts) for key, text in _WITHOUT_LABELS.items()}
     if refused is None:
         return said
     classes = "; ".join(f"{escape_text(name)}: {why}" for name, why in refused.items())

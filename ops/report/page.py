@@ -22,6 +22,7 @@ from markupsafe import Markup
 
 from ops.datasets.index import locate_rows, read_index
 from ops.datasets.shards import find_shards
+from ops.datasets.unlabelled import find_growing
 from ops.files.manifests import read_manifest
 from ops.files.outputs import LEARNING_CURVE, LOSSES, PARITY, RESULTS, SEARCH, VERDICT
 from ops.files.storage import read_json
@@ -42,6 +43,7 @@ from ops.report.variants import ADVICE, collect_seeds, collect_variants
 from ops.stages.seen import LEARNT_FROM_POOL, read_seen
 from ops.stages.several import read_part
 from ops.stages.unused import read_unused
+from ops.stages.without_labels import read_without_labels
 from ops.verdict.classes import FEW_IMAGES
 from ops.verdict.evaluation_count import find_looks
 from ops.verdict.metric import NAMES
@@ -64,6 +66,9 @@ def collect_facts(
     this workspace, and empty if the stages were pulled instead of run.
     """
     manifests = {stage: read_manifest(folder) for stage, folder in inputs.items()}
+    labelled = inputs["real_images"]
+    without = read_without_labels(labelled)
+    inputs = {**inputs, "real_images": find_growing(labelled)}  # generated images are shown beside what is expanded
     metrics = {stage: read_part(folder)["metrics"] for stage, folder in inputs.items()}  # of generator 0
     names = metrics["real_images"]["class_names"]
     accepted = read_index(inputs["accepted_images"]).filter("keep")
@@ -89,8 +94,9 @@ def collect_facts(
         "sheets": [] if used else collect_sheets(inputs, best_step, len(names)),
         "classes": len(names),
         "images": {split: metrics["real_images"][split] for split in ("train", "validation", "test")},
-        "conversions": metrics["real_images"]["conversions"],
-        "inspection": collect_real(inputs["real_images"], expansion),
+        "unlabelled": None if without is None else without.told,
+        "conversions": manifests["real_images"]["metrics"]["conversions"],
+        "inspection": collect_real(labelled, expansion),
         "mix": metrics["mixed_dataset"],
         "examples": _collect_examples(train, accepted, inputs, names, settings.examples_per_class),
         "filters": collect_filters(inputs) if used else None,

@@ -16,6 +16,7 @@ from ops.datasets.identity import content_ids
 from ops.datasets.pixels import ROW_SCHEMA
 from ops.datasets.png import decode_png
 from ops.datasets.shards import find_shards, iterate_batches, iterate_images, list_groups, read_class_names
+from ops.datasets.unlabelled import find_growing
 from ops.errors import DamagedData, UserError
 from ops.files.manifests import PUBLISHED
 from ops.files.outputs import DATA, GENERATED
@@ -55,7 +56,7 @@ def examine_images(
         shards[stage] = []
         for prefix in prefixes:
             try:
-                shards[stage] += find_shards(subject.folder(stage) / folder, prefix)
+                shards[stage] += find_shards(find_growing(subject.folder(stage)) / folder, prefix)
             except DamagedData as error:
                 findings.append(Finding(subject.folder(stage) / folder, str(error), subject.restore))
     pieces = [

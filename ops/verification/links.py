@@ -11,6 +11,7 @@ from pathlib import Path
 import polars as pl
 
 from ops.datasets.shards import read_columns
+from ops.datasets.unlabelled import name_classes, write_labels
 from ops.files.manifests import PUBLISHED, read_manifest
 from ops.files.outputs import DATA, DRAWS, INDEX, RUNS, VERDICT
 from ops.files.storage import read_json
@@ -108,16 +109,17 @@ def check_published(subject: Subject, examined: Mapping[str, Examined]) -> list[
         return []
     findings = []
     facts = ["image_id", "label", "split", _GENERATED, "parent_id", "digest", "weight"]
-    real, published = examined["real_images"], examined[PUBLISHED]
-    if published.class_names != real.class_names:
+    real, published, stored = examined["real_images"], examined[PUBLISHED], subject.folder("real_images")
+    if published.class_names != name_classes(stored):
         findings.append(Finding(folder, "has other class names than the real images", subject.remake))
     both = pl.concat([real.rows.filter(pl.col("split") == "train"), examined[_DRAWN].rows]).drop("weight")
-    expected = [real.rows.filter(pl.col("split") == split).select(facts) for split in SPLITS if split != "train"]
+    labelled = write_labels(stored, real.rows, SPLITS)
+    expected = [labelled.filter(pl.col("split") == split).select(facts) for split in SPLITS if split != "train"]
     if subject.has("mixed_dataset"):
         weights = _read(path, _MIXED).select("image_id", "weight")
         mixed = weights.join(both, on="image_id", how="left", maintain_order="left")
         # Generated images have no split before they are published.
-        expected.insert(0, mixed.with_columns(split=pl.lit("train")).select(facts))
+        expected.insert(0, write_labels(stored, mixed).with_columns(split=pl.lit("train")).select(facts))
     for wanted in expected:
         split = wanted["split"][0] if len(wanted) else "train"
         here = published.rows.filter(pl.col("split") == split).select(facts)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from polars.exceptions import PolarsError
 
+from ops.datasets.unlabelled import find_growing
 from ops.errors import DamagedData, EnvironmentFault, UserError
 from ops.files.manifests import PUBLISHED, read_manifest
 from ops.machine.parallel import available_cores
@@ -135,5 +136,6 @@ def _choose_repair(subject: Subject, finding: Finding, unrecorded: Collection[Pa
 
 def _count_images(subject: Subject) -> int:
     """The number of images in the manifests, for progress lines."""
-    counts = {stage: read_manifest(subject.folder(stage))["metrics"] for stage in PLACES if subject.has(stage)}
+    folders = {stage: find_growing(subject.folder(stage)) for stage in PLACES if subject.has(stage)}
+    counts = {stage: read_manifest(folder)["metrics"] for stage, folder in folders.items()}
     return sum(metrics.get(name, 0) for metrics in counts.values() for name in (*SPLITS, "images"))

@@ -381,6 +381,12 @@ def test_facts_of_pulled_stages_have_no_seconds(workspace: Workspace) -> None:
     assert (facts["seconds"], facts["evaluations"]) == ({}, 0)
 
 
+def test_where_nothing_has_a_label_no_classifier_is_said_to_judge() -> None:
+    page = " ".join(render_page(make_facts() | {"unlabelled": "9 images of more without labels"}).split())
+    assert "It was trained on 9 images of more without labels, and saw no label." in page
+    assert "no classifier judges them" in page and "to their class" not in page and "chance would be" not in page
+
+
 def test_the_kept_weights_of_a_generator_are_compared_with_real_images(page: str) -> None:
     text = " ".join(re.sub(r"<[^>]+>", "", page).split())
     assert (
