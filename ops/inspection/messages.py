@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from ops.datasets.unlabelled import CLASS_NAME
 from ops.planning.floors import describe_lack
 
 Level = Literal["fault", "warning", "note"]
@@ -115,7 +116,9 @@ def _say_files(facts: Mapping[str, Any]) -> list[tuple[Level, str]]:
 def _say_counts(facts: Mapping[str, Any]) -> list[tuple[Level, str]]:
     said: list[tuple[Level, str]] = []
     classes = facts["classes"]
-    if len(classes) < 2:
+    if [entry["name"] for entry in classes] == [CLASS_NAME]:
+        said.append(("note", "the images have no labels: they can be expanded beside a labelled part, or be a pool"))
+    elif len(classes) < 2:
         said.append(("fault", f"there {'is one class' if classes else 'are no classes'}; at least two are needed"))
     if missing := [entry["name"] for entry in classes if not entry["train"]]:
         said.append(("fault", f"class {missing[0]} has no training images"))

@@ -18,6 +18,7 @@ from ops.errors import DamagedData, UserError
 from ops.machine.progress import Progress, Sink, ignore
 from ops.sources.conversion import PILLOW_FORMATS, Converter, is_deep
 from ops.sources.layouts import LAYOUTS
+from ops.sources.layouts.folder import list_loose
 from ops.sources.listing import SPLITS, Listing
 from ops.sources.spec import SourceSpec
 
@@ -70,8 +71,9 @@ def count_images(listings: Mapping[str, Listing]) -> Counts:
 
 
 def list_source(spec: SourceSpec) -> dict[str, Listing]:
-    """The labels of each split. Raises as the layout: without labels there is nothing to inspect."""
-    return LAYOUTS[spec.kind].list_splits(spec)
+    """The labels of each split; images that lie side by side in a folder are of one class. Raises as the layout."""
+    loose = list_loose(spec)
+    return LAYOUTS[spec.kind].list_splits(spec) if loose is None else {"train": loose}
 
 
 def open_pictures(

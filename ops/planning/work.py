@@ -132,10 +132,11 @@ def count_work(
         settled.scorer.precision,
     )
     looks, judged = settled.verdict.looks, len(baselines[1]) + len(expanded[1])
-    once = [*baselines[1], *expanded[1]]
+    once, labelled = [*baselines[1], *expanded[1]], settled.data.unlabelled is None
     return Work(
         policy=_search(settled, recipe, shape, folds) if searching else (),
-        scorer=((Training(scorer, settled.scorer.steps),) * settled.scorer.folds,),
+        # Where images without labels are expanded, there is nothing to learn.
+        scorer=((Training(scorer, settled.scorer.steps),) * settled.scorer.folds,) if labelled else (),
         baselines=baselines[0],
         expanded=expanded[0],
         more=(*_trace(settled, baselines[1], expanded[1]), *((tuple(once * classifier.seeds),) if looks == 2 else ())),

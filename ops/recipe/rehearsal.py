@@ -77,7 +77,8 @@ def shrink(recipe: Recipe, source: str, root: Path) -> dict[str, Any]:
     classifier, generator = recipe.classifier, recipe.generator
     changes: dict[str, Any] = {
         "source": source,
-        "data": {},  # applied when the images were taken
+        # Applied when the images were taken.
+        "data": {} if recipe.data.unlabelled is None else {"unlabelled": name_pool(source)},
         "plan.ratio": min(1.0, recipe.plan.ratio),
         "plan.overdraw": 1.3,
         "plan.budget": 4.0,

@@ -42,8 +42,8 @@ def create_rehearsal(
 ) -> tuple[Workspace, list[str]]:
     """Make the workspace with images of `train`; returns it, and a line for each key of the recipe that is changed.
 
-    changes: to the recipe, before it is made small. pool: of the recipe's prior. UserError if fewer than two classes
-    have LEAST images, or if the pool has no others than these.
+    changes: to the recipe, before it is made small. pool: of the recipe's prior, or its images without labels.
+    UserError if fewer than two classes have LEAST images, or if the pool has no others than these.
     """
     name, root = name_rehearsal(expansion), workspace.rehearsal(expansion)
     chosen, pooled = choose_images(train), name_pool(name)

@@ -89,6 +89,8 @@ def _require_enough(workspace: Workspace, expansion: str, recipe: Recipe) -> Non
     content = source_content(workspace, recipe)
     if find_staleness(workspace, expansion, FIRST, recipe, content) is None:
         return
+    if recipe.data.unlabelled is not None:  # few labels make no generator worse
+        return
     counted = count_source(describe_source(workspace, recipe), recipe.data, recipe.seed)
     if lack := describe_lack(counted.images["train"], counted.class_names):
         raise UserError(f"'{expansion}': {lack}; to run it all the same: growset run {expansion} --force")
@@ -107,8 +109,9 @@ def rehearse_expansion(
     recipe = validate(replace(workspace, changes=changes), expansion)
     with exclusive_run(workspace, name):
         train, pool = read_real(workspace, recipe).subset.splits["train"], None
-        if isinstance(recipe.prior, PoolSettings):
-            spec = open_pool(workspace, recipe.prior.pool, recipe.source)
+        named = recipe.prior.pool if isinstance(recipe.prior, PoolSettings) else recipe.data.unlabelled
+        if named is not None:
+            spec = open_pool(workspace, named, recipe.source)
             pool = read_pool(spec, train.images.shape[1:])
         small, lines = create_rehearsal(workspace, expansion, train, describe_source(workspace, recipe), changes, pool)
         click.echo(f"{expansion}: a rehearsal with few images and steps; it decides nothing", err=quiet)

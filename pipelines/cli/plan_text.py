@@ -24,14 +24,15 @@ def format_images(seen: Prospect) -> list[str]:
     current = [stage for stage in STAGES if stage not in seen.stale]
     return [
         f"{seen.expansion}: {about}{images['train']} real images of {'x'.join(map(str, counted.shape))},"
-        f" {len(plan.classes)} classes, {images['validation']} for validation, {images['test']} for test",
+        f" {len(counted.class_names)} classes, {images['validation']} for validation, {images['test']} for test",
+        *_describe_unlabelled(seen),
         "",
         f"  {'class':<{width}} {'real':>7} {'wanted':>8} {'drawn':>8}",
         *(
             f"  {c.name:<{width}} {c.real:>7} {c.wanted:>8} {c.drawn:>8}" if c else f"  … {hidden:,} more"
             for c in _list_classes(plan)
         ),
-        f"  {'total':<{width}} {images['train']:>7} {plan.wanted:>8} {plan.drawn:>8}",
+        f"  {'total':<{width}} {sum(c.real for c in plan.classes):>7} {plan.wanted:>8} {plan.drawn:>8}",
         "",
         f"  generated images: {size / 1e6:.1f} MB{several}",
         *_describe_prior(seen),
@@ -40,6 +41,14 @@ def format_images(seen: Prospect) -> list[str]:
         if len(current) < len(STAGES)
         else "  all stages are current; nothing is to do",
     ]
+
+
+def _describe_unlabelled(seen: Prospect) -> list[str]:
+    """A line on the images without labels that are expanded; none where the labelled ones are."""
+    if (name := seen.recipe.data.unlabelled) is None:
+        return []
+    others = sum(entry.real for entry in seen.plan.classes) - seen.counted.totals["train"]
+    return [f"  expanded without labels: these training images and at most {others:,} of {name}"]
 
 
 def _describe_prior(seen: Prospect) -> list[str]:

@@ -12,9 +12,10 @@ import numpy as np
 from ops.chain.contents import read_contents
 from ops.chain.driver import FIRST, validate
 from ops.chain.parts.pools import open_pool
-from ops.chain.real_images import describe_source, read_real
+from ops.chain.real_images import describe_source, describe_unlabelled, read_real
 from ops.chain.updating import find_downstream
 from ops.datasets.folds import LARGE
+from ops.datasets.unlabelled import CLASS_NAME
 from ops.files.outputs import POLICY, RESULTS
 from ops.files.storage import read_json
 from ops.machine.parallel import available_cores
@@ -65,7 +66,8 @@ class Prospect:
 
     def list_warnings(self) -> list[str]:
         """A sentence on each thing that makes a verdict or a generator unlikely."""
-        lack = describe_lack(self.counted.images["train"], self.counted.class_names)
+        grown = self.plan.classes
+        lack = describe_lack(np.array([entry.real for entry in grown]), [entry.name for entry in grown])
         few = None if lack is None else f"{lack}; `growset run` asks for --force"
         found = (few, warn_of_resolution(self.resolution, self.recipe.verdict.folds), self._warn_of_seeds())
         return [warning for warning in found if warning]
@@ -103,7 +105,11 @@ def look_ahead(workspace: Workspace, expansion: str) -> Prospect:
 
 
 def foresee(workspace: Workspace, expansion: str, recipe: Recipe, counted: Counted) -> Prospect:
-    plan = plan_expansion(counted.images["train"], counted.class_names, recipe.plan)
+    others = describe_unlabelled(workspace, recipe)
+    grown, names = counted.images["train"], counted.class_names
+    if others is not None:  # those that are labelled too are not known before they are read
+        grown, names = np.array([grown.sum() + count_pool(others)]), (CLASS_NAME,)
+    plan = plan_expansion(grown, names, recipe.plan)
     require_growth(plan, recipe.plan)
     stale = _find_stale(workspace, expansion, recipe)
     policy = errors = None

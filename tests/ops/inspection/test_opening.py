@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 
 from ops.datasets.identity import content_ids
+from ops.inspection.inspection import inspect_pictures
 from ops.inspection.opening import Pictures, count_images, list_source, open_pictures, share_limit
 from ops.sources.spec import SourceSpec
 from tests.sources import make_folder, make_truth, to_file, write
@@ -31,6 +32,18 @@ def test_a_plain_source_is_there_whole(tmp_path: Path) -> None:
     assert [found.splits.tolist().count(split) for split in ("train", "validation", "test")] == [12, 12, 12]
     assert set(found.sizes) == {(32, 32)} and set(found.modes) == {"RGB"}
     assert np.bincount(found.labels).tolist() == [12, 12, 12]
+
+
+def test_images_side_by_side_are_of_one_class_which_is_no_fault(tmp_path: Path) -> None:
+    for place, image in enumerate(make_truth()["train"][0][:4]):
+        Image.fromarray(image).save(tmp_path / f"{place}.png")
+    spec = SourceSpec(name="x", kind="folder", path=str(tmp_path), licence="M")
+    listings = list_source(spec)
+    counts = count_images(listings)
+    assert (counts.class_names, counts.splits, counts.images.tolist()) == (("unlabelled",), ("train",), [[4]])
+    messages = inspect_pictures(open_folder(tmp_path), counts, name="x").facts["messages"]
+    assert not [entry for entry in messages if entry["level"] == "fault"]
+    assert any("the images have no labels" in entry["sentence"] for entry in messages)
 
 
 def test_sizes_and_modes_are_those_of_the_files(tmp_path: Path) -> None:
