@@ -33,6 +33,7 @@ AUTO_ARMS = (  # of the template: they get the augmentation that validation choo
     "baselines.augmented", "baselines.oversampled", "baselines.mixup", "baselines.mixup+adjusted",
     "expanded.expanded+augmented", "expanded.expanded+mixup", "expanded.expanded+mixup+adjusted", "expanded.placebo",
 )  # fmt: skip
+ALIKE = ("plan.ratio", "sampler.steps", "classifier.steps")  # with and without labels
 
 
 def suggest_settings(counts: np.ndarray, shape: Sequence[int]) -> dict[str, Any]:
@@ -65,6 +66,18 @@ def suggest_settings(counts: np.ndarray, shape: Sequence[int]) -> dict[str, Any]
         **{f"{arm}.augmentation": "auto" for arm in ("scorer", *AUTO_ARMS)},
         "verdict.curve_seeds": 1,  # one or two per cent of the chain: the search takes longer
         "report.examples_per_class": 8 if len(counts) <= 20 else 4 if len(counts) <= 100 else 2,
+    }
+
+
+def suggest_unlabelled(counts: np.ndarray, shape: Sequence[int], unlabelled: str, images: int) -> dict[str, Any]:
+    """The same for the template of images without labels: `images` of the source `unlabelled`, and labelled ones."""
+    settings = suggest_settings(np.array([counts.sum() + images]), shape)
+    kept = {key: value for key, value in settings.items() if key in ALIKE or key.startswith("generator.")}
+    return {
+        **kept,
+        "generator.augmentation": "moves",  # no search chooses another
+        "data.images_per_class": None,
+        "data.unlabelled": unlabelled,
     }
 
 

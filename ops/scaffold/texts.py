@@ -13,13 +13,13 @@ from pathlib import Path
 
 from ops.files.shipped import shipped
 from ops.recipe.stages import STAGES
-from ops.scaffold.suggestion import adapt_recipe, suggest_settings
+from ops.scaffold.suggestion import adapt_recipe, suggest_settings, suggest_unlabelled
 from ops.sources.layouts import LAYOUTS
 from ops.sources.sketch import SourceSketch
 from ops.sources.spec import SourceSpec
 from ops.workspaces.workspace import Workspace
 
-TEMPLATE = "fashion-flow"
+TEMPLATE, WITHOUT_LABELS = "fashion-flow", "fashion-unlabelled"
 
 PARAMETERS = """\
 # The active expansions: Dagster's groups of assets and DVC's matrix. `growset activate|deactivate NAME` edits it.
@@ -96,17 +96,24 @@ def render_readme(name: str, source: str) -> str:
     return README.format(name=name, source=source)
 
 
-def render_recipe(name: str, sketch: SourceSketch) -> str:
-    """The text of a recipe for a new source: the demo's, with settings for the number and size of the images."""
+def render_recipe(name: str, sketch: SourceSketch, unlabelled: tuple[str, int] | None = None) -> str:
+    """The text of a recipe for a new source: the demo's, with settings for the number and size of the images.
+
+    unlabelled: the source of images without labels that are expanded, and how many there are.
+    """
     height, width, channels = sketch.shape
+    others = "" if unlabelled is None else f" and {unlabelled[1]} images without labels"
     header = (
-        f"How {name} is grown: {sketch.counts.sum()} training images of {len(sketch.counts)} classes,"
+        f"How {name} is grown: {sketch.counts.sum()} training images of {len(sketch.counts)} classes{others},"
         f" {height} x {width} x {channels}.\n"
         "Strict: an unknown key is an error. The steps are a starting point chosen from the number of images;\n"
         f"`growset plan {name}` shows their cost on this machine, `growset docs recipes` explains every key."
     )
-    changes = {"source": name, **suggest_settings(sketch.counts, sketch.shape)}
-    return adapt_recipe(read_template(shipped() / "recipes" / f"{TEMPLATE}.yaml"), changes, header)
+    if unlabelled is None:
+        template, settings = TEMPLATE, suggest_settings(sketch.counts, sketch.shape)
+    else:
+        template, settings = WITHOUT_LABELS, suggest_unlabelled(sketch.counts, sketch.shape, *unlabelled)
+    return adapt_recipe(read_template(shipped() / "recipes" / f"{template}.yaml"), {"source": name, **settings}, header)
 
 
 def read_template(path: Path) -> str:

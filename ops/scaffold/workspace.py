@@ -25,7 +25,8 @@ from ops.recipe.loading import load_recipe
 from ops.scaffold.adoption import find_repository, merge, undone_if_it_fails
 from ops.scaffold.suggestion import adapt_recipe
 from ops.scaffold.texts import read_template, render_description, render_parameters, render_readme, render_recipe
-from ops.sources.sketch import SourceSketch, sketch_source
+from ops.sources.pool import count_pool
+from ops.sources.sketch import SourceSketch, recognise_unlabelled, sketch_source
 from ops.sources.spec import SourceSpec, load_source_spec
 from ops.sources.tables import SEPARATED
 from ops.workspaces.names import LONGEST, SOURCES, check_name
@@ -34,6 +35,7 @@ from ops.workspaces.workspace import PARAMS, Workspace, suggest
 COPIED_FILES = ("dvc.yaml", "dagster.yaml", "workspace.yaml", ".dvcignore")
 DVC_SETTINGS = ".dvc/config"
 EXAMPLE, EXAMPLE_RECIPES = "fashion-mnist", ("smoke", "fashion-flow")
+UNLABELLED = "unlabelled"  # ends the name of the source of images without labels
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 
 
@@ -42,19 +44,29 @@ class Created:
     """A new workspace and its first expansion.
 
     `sketch` is the first look at the images, None for the example. `uncommitted` are the files that the user has to
-    commit: git's first commit has them, unless the repository was there before.
+    commit: git's first commit has them, unless the repository was there before. `unlabelled` are the source of images
+    without labels and their number, None without such.
     """
 
     workspace: Workspace
     name: str
     sketch: SourceSketch | None
     uncommitted: tuple[str, ...]
+    unlabelled: tuple[str, int] | None = None
 
 
 def create_workspace(
-    root: Path, source: Path, *, licence: str = "unknown", adopt: bool = False, size: int | None = None
+    root: Path,
+    source: Path,
+    *,
+    licence: str = "unknown",
+    adopt: bool = False,
+    size: int | None = None,
+    unlabelled: Path | None = None,
 ) -> Created:
     """Make `root` a workspace for the images in `source`, which become squares of `size` pixels if it is given.
+
+    With `unlabelled` its recipe expands the images there, which need no labels, and those of `source` teach probes.
 
     Without `adopt` it must be empty or missing, and outside of every repository. With `adopt` it may hold a project,
     whose git and DVC repositories are used, and whose files get what is missing in them. UserError if that is not
@@ -64,20 +76,28 @@ def create_workspace(
     if (root / "data" / name).exists():  # perhaps the images themselves
         name += "-grown"
     _require_place(root, name, adopt=adopt)
-    if root.resolve().is_relative_to(source.resolve()):
-        raise UserError(
-            f"{root} lies in {source}, so its files would count as images; keep the images in a folder apart"
-        )
-    sketch = sketch_source(source, name, licence, size)
-    images = Path(sketch.spec.path)
-    inside = images.is_relative_to(root.resolve())
-    path = os.path.relpath(images, root.resolve() / "sources") if inside else str(images)
+    for images in (source, *(() if unlabelled is None else (unlabelled,))):
+        if root.resolve().is_relative_to(images.resolve()):
+            raise UserError(
+                f"{root} lies in {images}, so its files would count as images; keep the images in a folder apart"
+            )
+    sketch, others = sketch_source(source, name, licence, size), None
+    specs = [sketch.spec]
+    if unlabelled is not None:
+        specs.append(recognise_unlabelled(unlabelled, f"{name}-{UNLABELLED}", licence))
+        others = specs[1].name, count_pool(specs[1])
     files = {
-        f"sources/{name}.yaml": render_description(sketch.spec, path).encode(),
-        f"recipes/{name}.yaml": render_recipe(name, sketch).encode(),
+        **{f"sources/{spec.name}.yaml": render_description(spec, _place_images(root, spec)).encode() for spec in specs},
+        f"recipes/{name}.yaml": render_recipe(name, sketch, others).encode(),
         **share_files(root, [name], name, source=name),
     }
-    return Created(Workspace(root.resolve()), name, sketch, set_up(root, files, name, [name]))
+    return Created(Workspace(root.resolve()), name, sketch, set_up(root, files, name, [name]), others)
+
+
+def _place_images(root: Path, spec: SourceSpec) -> str:
+    """The path of a description's images: relative to it where they lie in the workspace."""
+    inside = spec.root.is_relative_to(root.resolve())
+    return os.path.relpath(spec.root, root.resolve() / "sources") if inside else str(spec.root)
 
 
 def create_example(root: Path, *, adopt: bool = False) -> Created:

@@ -13,7 +13,7 @@ import numpy as np
 from ops.errors import DamagedData, UserError
 from ops.sources.conversion import SKIPPED, SUFFIXES, Converter
 from ops.sources.layouts import LAYOUTS
-from ops.sources.layouts.folder import find_split_folders
+from ops.sources.layouts.folder import find_split_folders, list_loose_files
 from ops.sources.layouts.metadata import TABLES
 from ops.sources.listing import Listing, check_names, find_split
 from ops.sources.spec import SourceSpec, SplitRule
@@ -107,6 +107,19 @@ def recognise_source(source: Path, name: str, licence: str) -> SourceSpec:
     kind = find_kind(source)
     place, keys = _describe_table(source) if kind == "metadata" else (source, {})
     return SourceSpec(name=name, kind=kind, path=str(place.resolve()), licence=licence, **keys)  # type: ignore[arg-type]
+
+
+def recognise_unlabelled(source: Path, name: str, licence: str) -> SourceSpec:
+    """The description of images without labels: those that lie directly in a folder, or the training images of any
+    layout. UserError if there is no image, or if no layout fits."""
+    if not source.exists():
+        raise UserError(f"{source} does not exist; --unlabelled names images without labels, a folder or a file")
+    spec = SourceSpec(name=name, kind="folder", path=str(source.resolve()), licence=licence)
+    if (loose := list_loose_files(spec)) is None:
+        return recognise_source(source, name, licence)
+    if not loose:
+        raise UserError(f"{source} holds no image; --unlabelled names images without labels")
+    return spec
 
 
 def find_kind(source: Path) -> str:

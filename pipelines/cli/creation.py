@@ -12,7 +12,9 @@ if TYPE_CHECKING:
     from ops.sources.sketch import SourceSketch
 
 
-def init_workspace(folder: Path, source: Path | None, licence: str, *, adopt: bool, size: int | None) -> None:
+def init_workspace(
+    folder: Path, source: Path | None, licence: str, *, adopt: bool, size: int | None, unlabelled: Path | None
+) -> None:
     """Make a workspace for the user's images, or for the example without `source`, and print the next commands."""
     from ops.scaffold.workspace import create_example, create_workspace
 
@@ -20,7 +22,7 @@ def init_workspace(folder: Path, source: Path | None, licence: str, *, adopt: bo
         made = create_example(folder, adopt=adopt)
         click.echo(f"{made.workspace.root}: the example, 1,000 training images of 10 classes; licence MIT")
     else:
-        made = create_workspace(folder, source, licence=licence, adopt=adopt, size=size)
+        made = create_workspace(folder, source, licence=licence, adopt=adopt, size=size, unlabelled=unlabelled)
         _describe_source(made)
     click.echo(f"the settings are in recipes/{made.name}.yaml; `growset docs recipes` explains them")
     if made.uncommitted:
@@ -61,7 +63,13 @@ def _describe_source(made: "Created") -> None:
             f"warning: {images}; `growset check` names the first; remove them, or set `skip_damaged: true` in {where}",
             err=True,
         )
-    if lack := describe_lack(seen.counts, seen.class_names):
+    if made.unlabelled is not None:
+        name, others = made.unlabelled
+        click.echo(
+            f"{others:,} images without labels are expanded, see sources/{name}.yaml; the labelled ones teach and judge"
+            " probes, and any that lies among the others too is left out there"
+        )
+    elif lack := describe_lack(seen.counts, seen.class_names):
         click.echo(f"warning: {lack}; `growset run` asks for --force", err=True)
 
 

@@ -80,6 +80,11 @@ def main(context: click.Context, workspace: Path | None) -> None:
     type=click.Path(path_type=Path),
     help="Your images: folders of class folders, a table with files, Parquet, tar, npz, IDX, CIFAR, …",
 )
+@click.option(
+    "--unlabelled",
+    type=click.Path(path_type=Path),
+    help="Images without labels, such as a folder of files: they are expanded, and --source is a small labelled part.",
+)
 @click.option("--example", is_flag=True, help="Use the 1,000 images that come with Growset, instead of --source.")
 @click.option("--here", is_flag=True, help="Make the current folder a workspace: a project with files, git or DVC.")
 @click.option(
@@ -90,7 +95,15 @@ def main(context: click.Context, workspace: Path | None) -> None:
     type=click.IntRange(min=8, max=512),
     help="Side in pixels to which all images are brought; default: their own, or the median up to 64 pixels.",
 )
-def init(folder: Path | None, source: Path | None, example: bool, here: bool, licence: str, size: int | None) -> None:
+def init(
+    folder: Path | None,
+    source: Path | None,
+    unlabelled: Path | None,
+    example: bool,
+    here: bool,
+    licence: str,
+    size: int | None,
+) -> None:
     """Make FOLDER a workspace for your images: git, DVC, and a recipe for their number and size.
 
     FOLDER is new or empty. With --here the current folder becomes one; its files, git and DVC stay as they are.
@@ -103,7 +116,9 @@ def init(folder: Path | None, source: Path | None, example: bool, here: bool, li
         raise UserError("name your images with --source, or give --example" + " (not both)" * example)
     if example and size is not None:
         raise UserError("--size has no effect with --example, whose images are small; remove it")
-    init_workspace(folder or Path("."), source, licence, adopt=here, size=size)
+    if example and unlabelled is not None:
+        raise UserError("--unlabelled has no effect with --example, whose images are labelled; remove it")
+    init_workspace(folder or Path("."), source, licence, adopt=here, size=size, unlabelled=unlabelled)
 
 
 @main.command()

@@ -1,5 +1,6 @@
 """`growset init` and `growset new`: a workspace from a folder of images that works in every front end."""
 
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -50,6 +51,51 @@ def test_the_workspace_is_complete_committed_and_valid(tmp_path: Path, images: P
     assert run(root, "git", "status", "--porcelain").stdout == "", "DVC's page of plots is not for git"
     licence = (root / "sources" / "my-digits.yaml").read_text()
     assert "it''s mine" in licence
+
+
+def test_images_without_labels_get_a_description_and_a_recipe_of_their_own(tmp_path: Path, images: Path) -> None:
+    loose, root = tmp_path / "all of them", tmp_path / "work"
+    loose.mkdir()
+    for place, path in enumerate(sorted(images.rglob("*.png"))[::2]):
+        shutil.copyfile(path, loose / f"{place}.png")
+    Image.new("L", (16, 16), 77).save(loose / "new.png")
+    result = growset(tmp_path, "init", str(root), "--source", str(images), "--unlabelled", str(loose))
+    assert result.exit_code == 0, result.output
+    count = len(list(loose.iterdir()))
+    assert f"{count} images without labels are expanded, see sources/my-digits-unlabelled.yaml" in result.output
+    spec, recipe = (
+        load_source_spec(root / "sources" / "my-digits-unlabelled.yaml"),
+        Workspace(root).load_recipe("my-digits"),
+    )
+    assert (spec.kind, spec.root) == ("folder", loose)
+    assert (recipe.source, recipe.data.unlabelled) == ("my-digits", "my-digits-unlabelled")
+    assert recipe.data.images_per_class is None and recipe.generator.unshuffle == 1  # 16 x 16
+    assert (growset(root, "check").output, run(root, "git", "status", "--porcelain").stdout) == ("my-digits: ok\n", "")
+    header = (root / "recipes" / "my-digits.yaml").read_text().splitlines()[0]
+    assert (
+        header
+        == f"# How my-digits is grown: 64 training images of 2 classes and {count} images without labels, 16 x 16 x 1."
+    )
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        (["--example"], "--unlabelled has no effect with --example"),
+        (["--source", "My Digits"], "nowhere does not exist; --unlabelled names images without labels"),
+        (["--source", "My Digits"], "empty holds no image; --unlabelled names images without labels"),
+        (["--source", "My Digits"], "so its files would count as images; keep the images in a folder apart"),
+    ],
+)
+def test_images_without_labels_that_are_none_are_refused(
+    tmp_path: Path, images: Path, options: list[str], sentence: str
+) -> None:
+    (tmp_path / "empty").mkdir()
+    place = next((name for name in ("nowhere", "empty") if sentence.startswith(name)), ".")
+    others = [str(tmp_path / option) if option == images.name else option for option in options]
+    result = growset(tmp_path, "init", str(tmp_path / "work"), *others, "--unlabelled", str(tmp_path / place))
+    assert result.exit_code == 2 and sentence in result.stderr, result.output
+    assert not (tmp_path / "work").exists()
 
 
 @pytest.mark.slow

@@ -12,10 +12,12 @@ from ruamel.yaml import YAML
 
 from ops.generators.registry import KINDS
 from ops.recipe.loading import parse_recipe
-from ops.scaffold.suggestion import adapt_recipe, suggest_settings
+from ops.scaffold.suggestion import adapt_recipe, suggest_settings, suggest_unlabelled
 
 ROOT = Path(__file__).parents[3]
-DEMO = (ROOT / "recipes" / "fashion-flow.yaml").read_text(encoding="utf-8")
+DEMO, WITHOUT_LABELS = (
+    (ROOT / "recipes" / f"{name}.yaml").read_text(encoding="utf-8") for name in ("fashion-flow", "fashion-unlabelled")
+)
 
 
 @settings(max_examples=40, deadline=None)
@@ -32,6 +34,17 @@ def test_any_source_gets_a_valid_recipe(counts: list[int], side: int, channels: 
     assert recipe.plan.ratio == changes["plan.ratio"]
     assert list(recipe.generator.widths) == changes["generator.widths"]
     assert 2 <= recipe.scorer.folds <= 3
+
+
+@pytest.mark.parametrize(("side", "channels", "others"), [(16, 1, 40), (28, 1, 900), (32, 3, 20_000), (96, 3, 5_000)])
+def test_images_without_labels_get_a_valid_recipe_for_all_of_them(side: int, channels: int, others: int) -> None:
+    changes = suggest_unlabelled(np.full(5, 12), (side, side, channels), "more", others)
+    text = adapt_recipe(WITHOUT_LABELS, {"source": "mine", **changes}, "Mine.")
+    recipe = parse_recipe(YAML(typ="safe").load(text), Path("mine.yaml"))
+    whole = suggest_settings(np.array([60 + others]), (side, side, channels))
+    assert (recipe.data.unlabelled, recipe.data.images_per_class) == ("more", None)
+    assert recipe.plan.ratio == whole["plan.ratio"] and recipe.classifier.steps == whole["classifier.steps"]
+    assert recipe.generator.kind == ("latent" if side > 32 else "flow")
 
 
 def test_the_measured_source_gets_the_measured_settings() -> None:

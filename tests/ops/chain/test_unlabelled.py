@@ -1,0 +1,104 @@
+"""A chain that expands images without labels: what is refused, who is left out, and what comes out at the end."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+
+from ops.chain.real_images import read_real
+from ops.datasets.identity import content_ids
+from ops.datasets.pixels import read_split
+from ops.files.manifests import read_manifest
+from ops.files.outputs import CARD, DATA, REPORT, RESULTS, VERDICT
+from ops.files.storage import read_json
+from ops.workspaces.workspace import Workspace
+from tests.priors import change_recipe, write_pool
+from tests.unlabelled import COPIES, RECIPE, SIMCLR, make_unlabelled_workspace, unlabelled_images
+from tests.workspaces import digit_splits, growset, one_core
+
+
+@pytest.fixture
+def root(fresh_workspace: Path) -> Path:
+    """Nothing has run yet."""
+    write_pool(fresh_workspace, unlabelled_images())
+    change_recipe(fresh_workspace, "digits", **RECIPE)
+    return fresh_workspace
+
+
+def refuse(root: Path, sentence: str) -> None:
+    result = growset(root, "check", "digits")
+    assert result.exit_code == 2 and sentence in result.stderr and result.stderr.count("\n") == 1, result.output
+    assert not (root / "data").exists()
+
+
+def test_images_that_are_labelled_too_are_left_out_by_content(root: Path) -> None:
+    workspace = Workspace(root)
+    found = read_real(workspace, workspace.load_recipe("digits"))
+    labelled = {split: set(dataset.rows["image_id"]) for split, dataset in found.subset.splits.items()}
+    grown, test = found.growing["train"].rows["image_id"].to_list(), digit_splits()["test"]
+    assert grown[:32] == found.subset.splits["train"].rows["image_id"].to_list()
+    assert not set(content_ids(test.images[:COPIES])) & set(grown)
+    assert labelled["train"] < set(grown) and not set(grown) & (labelled["validation"] | labelled["test"])
+    assert found.left_out >= COPIES and len(grown) == 32 + len(unlabelled_images()) - found.left_out
+
+
+def test_mistakes_give_one_sentence_before_anything_is_computed(root: Path) -> None:
+    assert growset(root, "check", "digits").exit_code == 0
+    change_recipe(root, "digits", expanded={"plain": {}, "adainf": SIMCLR})
+    refuse(root, "the arm 'plain' under expanded learns from labels (trainer: supervised)")
+    change_recipe(root, "digits", expanded=RECIPE["expanded"], data={"unlabelled": "nowhere"})
+    refuse(root, "there is no source 'nowhere'")
+    change_recipe(root, "digits", data={"unlabelled": "digits"})
+    refuse(root, "every image of 'digits' is a labelled image too, so that none without a label is left")
+
+
+@pytest.mark.slow
+def test_the_chain_expands_images_without_labels_and_judges_by_probes(tmp_path: Path) -> None:
+    root = make_unlabelled_workspace(tmp_path / "workspace")
+    with one_core():
+        result = growset(root, "run", "digits", "--workers", "1")
+    assert result.exit_code == 0, result.output
+    data = root / "data" / "digits"
+    counts = read_manifest(data / "real_images")["metrics"]
+    images = 32 + counts["unlabelled"]
+    assert counts["train"] == 32 and counts["unlabelled"] + counts["left_out"] == len(unlabelled_images())
+    assert f"simclr: each of {images} real images is shown" in result.output and "of their class" not in result.output
+
+    baselines, expanded = (
+        read_json(data / stage / RESULTS)["arms"] for stage in ("baseline_classifiers", "expanded_classifiers")
+    )
+    assert expanded["adainf"]["visits"]["real_images"] == images and "visits" not in baselines["real"]
+    mixed = pl.read_parquet(data / "mixed_dataset" / "index.parquet")
+    assert mixed["label"].unique().to_list() == [0] and (~mixed["is_generated"]).sum() == images
+    verdict = read_json(data / "verdict" / VERDICT)
+    assert verdict["unlabelled"]["images"] == counts["unlabelled"]
+    saw = f"saw {counts['unlabelled']} images of others without labels and 32 labelled ones"
+    assert saw in verdict["sentence"]
+    assert [row["name"] for row in verdict["per_class"]] == ["zero", "one"]
+
+    folder = root / "published" / "digits"
+    train, validation, test = (read_split(folder / DATA, split) for split in ("train", "validation", "test"))
+    assert train.class_names == validation.class_names == ("zero", "one", "unlabelled")
+    real = train.rows.filter(~pl.col("is_generated"))
+    assert real["label"].value_counts().sort("label")["count"].to_list() == [16, 16, counts["unlabelled"]]
+    assert set(train.rows.filter("is_generated")["label"]) == {2}
+    np.testing.assert_array_equal(test.labels, digit_splits()["test"].labels)
+    assert not set(train.rows["image_id"]) & set(test.rows["image_id"])
+    card, report = (folder / CARD).read_text(), (data / "report" / REPORT).read_text()
+    assert "stands for no class" in card and "CC0-1.0" in card and "BSD-3-Clause" in card
+    assert "no classifier judges them" in report and "and saw no label" in report
+
+    again = growset(root, "run", "digits")
+    assert again.exit_code == 0 and "digits: unchanged" in again.output
+    verified = growset(root, "verify", "digits")
+    assert verified.exit_code == 0 and "everything is as it was made" in verified.output, verified.output
+    exported = growset(root, "export", "digits", "--format", "folder", "--to", str(tmp_path / "exported"))
+    assert exported.exit_code == 0, exported.output
+    assert {path.name for path in (tmp_path / "exported").rglob("*") if path.is_dir()} >= {"zero", "one", "unlabelled"}
+    (root / "others" / "0000.png").unlink()
+    assert "real_images" in growset(root, "status", "digits").output
+    changed = growset(root, "check", "digits")
+    assert changed.exit_code == 0, changed.output
