@@ -52,6 +52,24 @@ def toys() -> tuple[np.ndarray, np.ndarray, list[FoldResult]]:
     return images, labels, train_folds(images, labels, 2, settings, seed=3, workers=1)
 
 
+def test_of_one_class_nothing_is_learnt_and_networks_differ_as_they_were_drawn(tmp_path: Path) -> None:
+    images, _ = make_toys(12)
+    labels = np.zeros(12, np.int64)
+    found, longer = (
+        train_folds(images, labels, 1, SETTINGS.model_copy(update={"steps": steps}), seed=3, workers=1)
+        for steps in (1, 10**9)
+    )
+    torch.manual_seed(3)
+    drawn = small_resnet(1, 1, SETTINGS.width)
+    assert all(torch.equal(found[0].state[name], value) for name, value in drawn.named_parameters())
+    assert all(torch.equal(value, longer[1].state[name]) for name, value in found[1].state.items())
+    save_scorer(tmp_path, found, SETTINGS, labels, 1, 1)
+    scorer = load_scorer(tmp_path)
+    probabilities, features = scorer.examine(torch.from_numpy(images))
+    np.testing.assert_array_equal(probabilities, np.ones((12, 1)))
+    assert len(features) == 3 and not np.allclose(features[0], features[1]) and features[0].std(axis=0).max() > 0
+
+
 @given(
     sizes=st.lists(st.integers(0, 20), min_size=1, max_size=6).filter(any),
     folds=st.integers(2, 6),

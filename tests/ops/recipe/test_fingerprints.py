@@ -56,6 +56,7 @@ OTHER_VALUES: dict[str, Any] = {
 }
 # Another kind has other keys, a student other steps, guidance needs label_dropout, and a flow's images have no parents.
 FIXED = {
+    "data.unlabelled",  # needs arms that learn without labels
     "tuning.policy",
     "tuning.folds",
     "tuning.steps",

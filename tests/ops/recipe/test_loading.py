@@ -32,6 +32,7 @@ SHIPPED = (
     "fashion-flow",
     "fashion-tail",
     "fashion-dpt",
+    "fashion-unlabelled",
     "fashion-gif",
     "fashion-bg-lt",
     "fashion-dil-lt",
