@@ -10,7 +10,7 @@ import pytest
 
 from ops.chain.real_images import read_real
 from ops.datasets.identity import content_ids
-from ops.datasets.pixels import read_split
+from ops.datasets.pixels import read_split, write_shards
 from ops.files.manifests import read_manifest
 from ops.files.outputs import CARD, DATA, REPORT, RESULTS, VERDICT
 from ops.files.storage import read_json
@@ -66,6 +66,10 @@ def test_mistakes_give_one_sentence_before_anything_is_computed(root: Path) -> N
     refuse(root, "there is no source 'nowhere'")
     change_recipe(root, "digits", data={"unlabelled": "digits"})
     refuse(root, "every image of 'digits' is a labelled image too, so that none without a label is left")
+    change_recipe(root, "digits", data=RECIPE["data"])
+    test = digit_splits()["test"]
+    write_shards(root / "images", test.select(test.labels == 1), prefix="test")
+    refuse(root, "all labelled images of test are of class one, and a probe needs two classes or more")
 
 
 @pytest.mark.slow
