@@ -6,7 +6,7 @@ here, and a file and a registry line there. Losses, pairings and samplers are in
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, model_validator
@@ -306,4 +306,18 @@ def check_ratios(expanded: Mapping[str, Arm], most: float | None) -> None:
             raise ValueError(
                 f"ratio of the arm {name!r} counts accepted images, and targets.relabel adds rejected ones; remove one"
                 " of them"
+            )
+
+
+def check_smallest_ratios(expanded: Mapping[str, Arm], sizes: Sequence[int], wanted: Sequence[int]) -> None:
+    """ValueError for an arm whose own ratio leaves it no generated image.
+
+    sizes: real training images of each class. wanted: generated ones that the plan asks for.
+    """
+    growing = [size for size, want in zip(sizes, wanted, strict=True) if want]
+    for name, arm in expanded.items():
+        if arm.ratio is not None and growing and not any(round(arm.ratio * size) for size in growing):
+            raise ValueError(
+                f"ratio {arm.ratio:g} of the arm {name!r} is rounded to no generated image in any class, of which the"
+                f" largest that grows has {max(growing):,} real ones; raise it"
             )

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from ops.recipe.arms import Arm, check_ratios
+from ops.recipe.arms import Arm, check_ratios, check_smallest_ratios
 from ops.recipe.costs import measure_cost
 from ops.recipe.counterparts import check_guidance, find_counterpart, name_kind, pair_counterparts
 
@@ -118,3 +118,16 @@ def test_a_ratio_counts_accepted_images_of_which_there_are_enough() -> None:
     check_ratios({"a": Arm.model_validate({"ratio": 50.0})}, None)  # classes that grow by different ratios
     assert find_counterpart(Arm.model_validate({"ratio": 5.0}), {"real": Arm()}) == "real"
     assert "ratio" not in Arm().model_dump()
+
+
+def test_a_ratio_that_leaves_no_class_an_image_is_refused() -> None:
+    def check(ratio: float, *sizes: int, wanted: tuple[int, ...] = (9, 9)) -> None:
+        check_smallest_ratios({"a": Arm.model_validate({"ratio": ratio}), "b": Arm()}, sizes, wanted)
+
+    check(0.1, 6, 2)
+    sentence = "ratio 0.1 of the arm 'a' is rounded to no generated image .* grows has 5 real ones; raise it"
+    with pytest.raises(ValueError, match=sentence):  # 0.5 is rounded to 0, the nearest even number
+        check(0.1, 5, 2)
+    with pytest.raises(ValueError, match="has 2 real ones"):
+        check(0.1, 600, 2, wanted=(0, 9))  # the large class grows by no image
+    check(0.3, 600, 2, wanted=(0, 9))
