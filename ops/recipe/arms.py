@@ -20,7 +20,7 @@ from ops.recipe.ingredients.trainers import TRAINERS, SupervisedTrainer
 from ops.recipe.ingredients.unlabelled import UNLABELLED, NoUnlabelled
 from ops.recipe.ingredients.variants import VARIANTS, NoVariants
 from ops.recipe.ingredients.views import Views
-from ops.recipe.strength import fill_in
+from ops.recipe.strength import fill_in, weaken_labelled
 from ops.settings.kinds import Kind, OneOf
 from ops.settings.section import Count, Fraction, Positive, Section
 
@@ -269,8 +269,15 @@ class Arm(Section):
 
     @model_validator(mode="after")
     def _check_labels(self) -> Arm:
-        if self.loss.kind == "ldam" and isinstance(self.pairing, Mixing):
-            raise ValueError(f"loss: ldam needs hard labels, and pairing: {self.pairing.kind} blends them; remove one")
+        if self.loss.kind != "ldam" or not isinstance(self.pairing, Mixing):
+            return self
+        meant = None if self.strength is None else OneOf(PAIRINGS).read(weaken_labelled(self.strength)["pairing"])
+        if self.pairing == meant:
+            raise ValueError(
+                f"loss: ldam needs hard labels, and strength {self.strength:g} sets pairing: {self.pairing.kind}, which"
+                " blends them; add pairing: none, or remove one"
+            )
+        raise ValueError(f"loss: ldam needs hard labels, and pairing: {self.pairing.kind} blends them; remove one")
         return self
 
     @model_serializer(mode="wrap")
