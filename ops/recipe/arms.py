@@ -293,6 +293,16 @@ class Arm(Section):
                 found.pop(key, None)
         return found
 
+    def spell_out(self) -> Arm:
+        """The arm by what it does: without its strength and the preset of its views, whose values other keys hold.
+
+        Arms that train alike are then equal, whichever of these the recipe wrote.
+        """
+        changes: dict[str, Any] = {"strength": None}
+        if isinstance(self.augmentation, Views):
+            changes["augmentation"] = self.augmentation.model_copy(update={"preset": None})
+        return self.model_copy(update=changes)
+
     def ingredient(self, name: str) -> Kind:
         """The settings of the ingredient called `name`, a key of `INGREDIENTS`."""
         found: Kind = getattr(self, name)

@@ -111,6 +111,25 @@ def test_what_pseudo_labels_add_may_be_uneven_so_balancing_is_no_alias(balancing
     assert aliases_of(given, even) == {"fixmatch balanced": "fixmatch"}
 
 
+def test_arms_that_say_the_same_in_other_keys_are_aliases() -> None:
+    views = {"kind": "views", "preset": "adainf"}
+    given = {
+        "gentle": {"strength": 0.5},
+        "spelt out": {
+            "augmentation": {"kind": "randaugment", "strength": 5.0, "shift": 1 / 16},
+            "pairing": {"kind": "mixup", "alpha": 0.5},
+        },
+        "simclr": {"trainer": "simclr", "strength": 0.5},
+        "adainf": {"trainer": "simclr", "augmentation": views},
+        "gentler": {"strength": 0.4},
+        "unmixed": {"strength": 0.5, "pairing": "none"},
+    }
+    arms = {name: Arm.model_validate(keys) for name, keys in given.items()}
+    uneven = weigh(np.array([0, 0, 1]), np.ones(3))
+    assert aliases_of(arms, uneven) == {"spelt out": "gentle", "adainf": "simclr"}
+    assert aliases_of(arms, uneven, **{"pairing.alpha": [0.5, 0.4]}) == {"spelt out": "gentle", "adainf": "simclr"}
+
+
 def test_uneven_classes_have_no_aliases() -> None:
     given = {"real": Arm(), "oversampled": OVERSAMPLED, "weighted": WEIGHTED}
     assert aliases_of(given, weigh(np.array([0, 0, 1]), np.ones(3))) == {}

@@ -81,6 +81,23 @@ def test_the_counterpart_has_the_same_ingredients_on_real_images() -> None:
     assert find_counterpart(Arm.model_validate({"pairing": {"kind": "mixup", "alpha": 0.3}}), baselines) is None
 
 
+def test_a_strength_and_a_preset_are_what_they_stand_for() -> None:
+    views = {"kind": "views", "preset": "asymmetric_adainf"}
+    named, strong = {"trainer": "byol", "augmentation": views}, {"trainer": "byol", "strength": 0.5}
+    spelt = {"augmentation": {"kind": "randaugment", "strength": 5.0, "shift": 1 / 16}}
+    spelt |= {"pairing": {"kind": "mixup", "alpha": 0.5}}
+    moco = {"trainer": "moco"}
+    for one, other in ((named, strong), (spelt, {"strength": 0.5}), (moco, {**moco, "strength": 1.0})):
+        arm, baselines = Arm.model_validate(other), read({"real": {}, "same": one})
+        assert arm != baselines["same"] and arm.spell_out() == baselines["same"].spell_out()
+        assert find_counterpart(arm, baselines) == "same"
+        check_guidance(baselines, {"a": arm})
+        sham = read({"a": one, "sham": {**other, "placebo": "mixed"}})
+        assert pair_counterparts({"real": Arm()}, sham, {})[-1] == ("a", "sham")
+    gentler = Arm.model_validate({"trainer": "byol", "strength": 0.4})
+    assert find_counterpart(gentler, read({"real": {}, "named": named})) is None
+
+
 def test_an_arm_is_paired_with_its_counterpart_and_its_placebo() -> None:
     baselines = read(BASELINES)
     expanded = read(
