@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.publications import digest
-from tests.workspaces import growset, one_core, run
+from tests.workspaces import growset, one_core, run, set_remote
 
 # What a second publication takes: the weights of the published rows differ, and nothing is trained but classifiers.
 SECOND = ("real_weight: 4.0", "real_weight: 7.0")
@@ -23,9 +23,7 @@ class Versions:
 
 def publish_with_commits(root: Path, url: str, **options: str) -> None:
     """Give the workspace a remote, with options of `dvc remote modify`, and a recipe that asks for commits."""
-    run(root, "dvc", "remote", "add", "--default", "storage", url)
-    for name, value in options.items():
-        run(root, "dvc", "remote", "modify", "storage", name, value)
+    set_remote(root, url, **options)
     recipe = root / "recipes" / "digits.yaml"
     recipe.write_text(recipe.read_text().replace("publish: {}", "publish: {commit: true}"))
     run(root, "git", "commit", "--quiet", "--all", "--message", "Commit what is published")

@@ -84,11 +84,36 @@ def make_workspace(root: Path, expansions: tuple[str, ...] = ("digits",)) -> Pat
     run(root, "git", "init", "--quiet", "--initial-branch", "main")
     run(root, "git", "config", "user.email", "test@growset.example")
     run(root, "git", "config", "user.name", "Test")
-    run(root, sys.executable, "-m", "dvc", "init", "--quiet")
+    init_dvc(root)
     shutil.copyfile(ROOT / ".dvc" / "config", root / ".dvc" / "config")
     run(root, "git", "add", ".")
     run(root, "git", "commit", "--quiet", "--message", "A workspace")
     return root
+
+
+def init_dvc(root: Path) -> None:
+    """`dvc init` in a git repository, in this process (loading DVC anew costs half a second)."""
+    from dvc.repo import Repo
+
+    Repo.init(str(root)).close()
+
+
+def set_remote(root: Path, url: Path | str, **options: str) -> None:
+    """As `dvc remote add --default storage URL`, or with another URL than before, and `dvc remote modify` for each
+    option; a relative URL counts from the current folder."""
+    from dvc.config import Config
+
+    with Config(str(root / ".dvc"), validate=False).edit("repo") as written:
+        written["remote"]["storage"] = {**written["remote"].get("storage", {}), "url": str(url), **options}
+        written["core"]["remote"] = "storage"
+
+
+def remove_remote(root: Path) -> None:
+    """As `dvc remote remove storage`."""
+    from dvc.config import Config
+
+    with Config(str(root / ".dvc"), validate=False).edit("repo") as written:
+        del written["remote"]["storage"], written["core"]["remote"]
 
 
 def shrink_recipe(path: Path, arms: tuple[str, ...] = (), classes: tuple[str, ...] = ()) -> None:

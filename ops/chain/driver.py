@@ -28,10 +28,8 @@ from ops.chain.parts.pools import (
 )
 from ops.chain.real_images import describe_source, describe_unlabelled, source_content, try_source
 from ops.chain.watch_source import list_source, write_watched
-from ops.datasets.cross_validation import count_fold_training, divide
-from ops.datasets.folds import require_folds
-from ops.datasets.pixels import read_rows
-from ops.datasets.shards import find_shards
+from ops.datasets.cross_validation import divide, find_units, list_training
+from ops.datasets.folds import require_folds, require_whole_units
 from ops.datasets.unlabelled import CLASS_NAME, find_growing
 from ops.errors import DamagedData, EnvironmentFault, UserError
 from ops.files.manifests import read_manifest
@@ -50,7 +48,8 @@ from ops.history.dvc_repository import (
 from ops.labelling.choice import check_labelled
 from ops.machine.interruption import at, check
 from ops.machine.progress import Sink
-from ops.planning.plan import plan_expansion, require_growth
+from ops.planning.plan import ExpansionPlan, plan_expansion, require_growth
+from ops.recipe.arms import check_smallest_ratios
 from ops.recipe.imagination import check_class_count, check_probed
 from ops.recipe.instance import InstanceSettings
 from ops.recipe.prior import PoolSettings
@@ -218,27 +217,29 @@ def validate(workspace: Workspace, expansion: str, warn: Callable[[str], None] =
                 raise UserError(f"source {source.name}: {finding.sentence}; {suggest_remedy(source.name)}")
             warn(finding.sentence)
         class_names, shape = tuple(metrics["class_names"]), metrics["shape"]
-        pool = None if recipe.verdict.folds is None else read_pool(folder)
-        sizes = _count_training(folder, len(class_names))
+        pool, count = read_pool(folder), metrics["train"]
         grown = None if recipe.data.unlabelled is None else read_manifest(find_growing(folder))["metrics"]["train"]
         known: Mapping[str, Collection[str]] = {} if recipe.prior is None else list_ids(folder, SPLITS)
     else:
         contents = try_source(source, describe_unlabelled(workspace, recipe), recipe, content)
         class_names, shape, pool = contents.class_names, contents.shape, contents.pool
-        sizes, known, grown = np.array(contents.sizes), contents.known, contents.growing
+        count, known, grown = sum(contents.sizes), contents.known, contents.growing
         for dispute in contents.disputed:
             warn(dispute.sentence)
         if is_keepable(workspace, expansion, recipe):
             require_unseen(workspace, expansion, contents.ids)
-    trained = [sizes]
-    if recipe.verdict.folds is not None and pool is not None:
-        trained = count_fold_training(pool, divide(pool, recipe.verdict.folds))
+    rows = [np.arange(count)]  # of training images, which come first in the pool; of each fold
+    if recipe.verdict.folds is not None:
+        rows = list_training(divide(pool, recipe.verdict.folds))
+    trained = [np.bincount(pool.labels[each], minlength=len(class_names)) for each in rows]
     if varied:
         _require_variants(recipe, trained, workspace.recipe_path(expansion))
     # What is expanded: the labelled images, or all as images of one class.
     growing, grown_names = (trained, class_names) if grown is None else ([np.array([grown])], (CLASS_NAME,))
     for each in growing:
-        require_growth(plan_expansion(each, grown_names, recipe.plan), recipe.plan)
+        plan = plan_expansion(each, grown_names, recipe.plan)
+        require_growth(plan, recipe.plan)
+        _require_generated(recipe, plan, workspace.recipe_path(expansion))
     try:
         check_class_count(recipe.sampler.imagination, len(class_names))
         if probed:
@@ -250,6 +251,10 @@ def validate(workspace: Workspace, expansion: str, warn: Callable[[str], None] =
         raise UserError(f"{workspace.recipe_path(expansion)}: {error}") from None
     for each in growing:
         require_folds(each.tolist(), recipe.scorer.folds, "scorer.folds")
+    if grown is None and (pool.groups is not None or len(set(pool.keys)) < len(pool.keys)):
+        units = find_units(pool)
+        for each in rows:
+            require_whole_units(pool.labels[each], recipe.scorer.folds, recipe.seed, units[each], "scorer.folds")
     height, width, channels = shape
     scorer, classifier = recipe.scorer, recipe.classifier
     for key, batch_size, network in (
@@ -298,11 +303,6 @@ def _check_pool(
         require_unlabelled(recipe, seen, known["train"])
 
 
-def _count_training(real_images: Path, classes: int) -> np.ndarray:
-    """Training images of each class in the folder of the stage real_images."""
-    return np.bincount(read_rows(find_shards(real_images, "train"))["label"].to_numpy(), minlength=classes)
-
-
 def _require_variants(recipe: Recipe, trained: Sequence[np.ndarray], path: Path) -> None:
     """UserError for variants that need a study, or of which no class would be shown any.
 
@@ -319,3 +319,13 @@ def _require_variants(recipe: Recipe, trained: Sequence[np.ndarray], path: Path)
             check_class_sizes(sizes, arms)
         except ValueError as error:
             raise UserError(f"{path}: {error}") from None
+
+
+def _require_generated(recipe: Recipe, plan: ExpansionPlan, path: Path) -> None:
+    """UserError for an arm with a ratio of its own that would see no generated image."""
+    try:
+        check_smallest_ratios(
+            recipe.expanded, [entry.real for entry in plan.classes], [entry.wanted for entry in plan.classes]
+        )
+    except ValueError as error:
+        raise UserError(f"{path}: {error}") from None

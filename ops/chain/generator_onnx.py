@@ -30,6 +30,7 @@ from ops.generators.protocol import Generator
 from ops.generators.registry import KINDS
 from ops.generators.repeats import measure_repeats
 from ops.judging.expansion import find_judge
+from ops.judging.scorer import load_scorer
 from ops.recipe.sampler import SamplerSettings
 from ops.stages.materialization import StageRun
 from ops.stages.several import count_generators, derive_seed, read_part
@@ -94,7 +95,7 @@ def _export_one(run: StageRun) -> dict[str, Any]:
     write_json(run.out / PARITY, parity)
     decision = None
     if settings.precision != "fp32":
-        judge = find_judge(run.inputs["scorer"], train, held_out)
+        judge = find_judge(load_scorer(run.inputs["scorer"]), train, held_out)
         sink = run.runtime.sink
         decision = add_variant(run.out, path, settings.precision, judge, run.scratch, sink=sink, seeds=seeds)
     learnt = read_part(source)["metrics"]

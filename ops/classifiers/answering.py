@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
@@ -43,3 +43,11 @@ def predict(
         return torch.cat([answer(batch) for batch in batches])
     with start_threads() as pool:
         return torch.cat(list(pool.map(answer, batches)))
+
+
+def ask_each(
+    models: Sequence[Callable[[Tensor], Tensor]], images: Tensor, *, precision: str = "auto", device: str = "cpu"
+) -> Tensor:
+    """Logits float64 [S, n, K] of S models, as `predict` gives them, without undefined ones."""
+    each = [settle_undefined(predict(model, images, precision=precision, device=device)) for model in models]
+    return torch.stack(each).double()

@@ -21,7 +21,7 @@ from ops.classifiers.ingredients import Augmentation
 from ops.machine.precision import compute_in
 from ops.recipe.arms import RandAugment
 from ops.recipe.ingredients.guidance import EmaConsistency
-from ops.training.averages import update_average
+from ops.training.averages import follow, limit_decay
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,6 @@ class Consistency:
     @torch.no_grad()
     def _follow(self, step: int) -> None:
         """θ̄ ← d·θ̄ + (1 - d)·θ; statistics of normalisation are the network's own."""
-        mine, live = ([each.detach() for each in net.parameters()] for net in (self.average, self.network))
-        update_average(mine, live, self.settings.decay, step)
+        follow(self.average, self.network, limit_decay(self.settings.decay, step))
         for kept, now in zip(self.average.buffers(), self.network.buffers(), strict=True):
             kept.copy_(now)

@@ -47,13 +47,13 @@ def find_aliases(arms: Mapping[str, Arm], examples: Examples, grid: GridSettings
     """Arms that equal an earlier arm because their sampler or loss has no effect on this set, e.g. oversampled = real.
 
     It must have no effect at any setting that the grid tries. Arms are equal too if they differ only in numbers for
-    which the grid tries the same values.
+    which the grid tries the same values, or in a strength or preset that stands for what the other arm spells out.
     """
     seen: dict[object, str] = {}
     aliases, is_expanded = {}, examples.is_generated is not None
     for name, arm in arms.items():
         variants = [set_numbers(arm, setting) for setting in grid.list_settings(arm, is_expanded=is_expanded)]
-        plain = _drop_idle(arm, [arm, *variants], examples)
+        plain = _drop_idle(arm, [arm, *variants], examples).spell_out()
         settings = grid.list_settings(plain, is_expanded=is_expanded)
         tried = tuple((set_numbers(plain, setting), setting) for setting in settings)
         aliases[name] = seen.setdefault(tried, name)

@@ -1,18 +1,15 @@
 """How often an image is shown: pure arithmetic, before anything is trained.
 
 Optimizer steps are the budget, whatever the number of images. AdaInf shows each real image N times as often as a
-generated one. Its code copies the index of a real image N times and passes through all (`count_passes`); here images
-are drawn so that a batch has a share β of real ones (`count_visits`).
+generated one. Its code copies the index of a real image N times and passes through all; here images are drawn so that a
+batch has a share β of real ones.
 """
 
 from __future__ import annotations
 
 import math
 from dataclasses import asdict, dataclass
-from fractions import Fraction
 from typing import Any
-
-from ops.classifiers.sampling import real_share
 
 
 def count_mixed(finish: float, steps: int) -> int:
@@ -78,44 +75,3 @@ def count_visits(
     real = share * mixed + (shown - mixed)
     per_generated = (1 - share) * mixed / generated_images if generated_images else None
     return Visits(real_images, generated_images, share, steps, batch_size, real / real_images, per_generated)
-
-
-@dataclass(frozen=True)
-class Passes:
-    """What passes through copied indices amount to, as in AdaInf's code.
-
-    share : β. rows : of the index. steps_per_pass : of one pass. passes : in all steps. per_real, per_generated : how
-    often each image is shown, if a pass showed every row. same_pairs : pairs of copies of one image in a batch, in the
-    mean; without ids they are negatives of each other.
-    """
-
-    share: float
-    rows: int
-    steps_per_pass: int
-    passes: float
-    per_real: float
-    per_generated: float | None
-    same_pairs: float
-
-
-def count_passes(
-    real_images: int, generated_images: int, copies: int, *, steps: int, batch_size: int, ranks: int
-) -> Passes:
-    """N copies of each real image beside each generated one; every rank drops what is left of its part of a pass.
-
-    batch_size : of a rank.
-    """
-    rows = copies * real_images + generated_images
-    per_pass = math.ceil(rows / ranks) // batch_size
-    passes = steps / per_pass
-    together = ranks * batch_size
-    pairs = Fraction(real_images * math.comb(copies, 2) * math.comb(together, 2), math.comb(rows, 2))
-    return Passes(
-        share=real_share(copies, real_images, generated_images),
-        rows=rows,
-        steps_per_pass=per_pass,
-        passes=passes,
-        per_real=copies * passes,
-        per_generated=passes if generated_images else None,
-        same_pairs=float(pairs),
-    )

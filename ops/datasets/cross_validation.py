@@ -41,6 +41,12 @@ def pool_splits(splits: Mapping[str, pl.DataFrame], units: Mapping[str, int], cl
     return Pool(rows["label"].to_numpy(), keys, groups, class_names, len(splits["validation"]) / len(rows))
 
 
+def find_units(pool: Pool) -> np.ndarray:
+    """The unit int64 [n] of each image, as `ops.datasets.units.read_units` finds it."""
+    names = np.asarray(pool.keys if pool.groups is None else pool.groups, dtype=str)
+    return np.unique(names, return_inverse=True)[1].astype(np.int64)
+
+
 def join_images(pool: Pool, together: Sequence[Sequence[int]]) -> Pool:
     """The same pool, in which the images at the places of each group count as equal, and so stay together."""
     names = {key: key for key in pool.keys}
@@ -66,11 +72,11 @@ def divide(pool: Pool, folds: int) -> list[np.ndarray]:
         raise UserError(f"verdict.folds {folds}: {error}") from None
 
 
-def count_fold_training(pool: Pool, codes: Sequence[np.ndarray]) -> list[np.ndarray]:
-    """Training images of each class in each fold, int64 [K]; codes: as `divide` returns them."""
+def list_training(codes: Sequence[np.ndarray]) -> list[np.ndarray]:
+    """The training images of each fold, as rows of the pool, int64 [m]; codes: as `divide` returns them."""
     from ops.datasets.splits import TRAIN
 
-    return [np.bincount(pool.labels[code == TRAIN], minlength=len(pool.class_names)) for code in codes]
+    return [np.flatnonzero(code == TRAIN) for code in codes]
 
 
 def _split(pool: Pool, is_test: np.ndarray, folds: int, *, seed: int) -> np.ndarray:

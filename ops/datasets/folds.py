@@ -32,6 +32,25 @@ def require_folds(sizes: Sequence[float], folds: int, key: str) -> None:
     raise UserError(f"{key} {folds} is more than the {largest:g} training images of the largest class; {remedy}")
 
 
+def require_whole_units(labels: np.ndarray, folds: int, seed: int, units: np.ndarray, key: str) -> None:
+    """UserError if `assign_folds` leaves a fold empty, because images of one unit stay together.
+
+    `key` names the number of folds, which `require_folds` has passed.
+    """
+
+    def count_empty(number: int) -> int:
+        return number - len(np.unique(assign_folds(labels, number, seed, units)))
+
+    if len(np.unique(units)) == len(units) or not (empty := count_empty(folds)):
+        return
+    fewer = next((number for number in range(folds - 1, 1, -1) if not count_empty(number)), None)
+    remedy = "add images of other groups" if fewer is None else f"lower it to {fewer}"
+    raise UserError(
+        f"{key} {folds}: equal training images and those of one group stay in one fold, and that leaves"
+        f" {empty} of the folds without an image; {remedy}"
+    )
+
+
 def divide_into_folds(
     labels: np.ndarray, folds: int, rng: np.random.Generator, units: np.ndarray | None = None
 ) -> np.ndarray:

@@ -2,31 +2,27 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import torch
 
 from ops.datasets.axes import to_nchw
 from ops.datasets.pixels import PixelDataset
-from ops.judging.judge import Judge, load_judge
-from ops.judging.scorer import load_scorer
+from ops.judging.judge import Judge, build_judge
+from ops.judging.scorer import Scorer
 from ops.judging.spaces import FeatureSpaces
 from ops.judging.usability import Scale
 
 
-def find_judge(scorer: Path, train: PixelDataset, held_out: PixelDataset) -> Judge | None:
+def find_judge(scorer: Scorer, train: PixelDataset, held_out: PixelDataset) -> Judge | None:
     """The judge; None if there are too few real images to measure against, in all or in a fold of the scorer."""
     if len(held_out) < 2 or np.bincount(train.labels).min() < 2:
         return None
-    loaded = load_scorer(scorer)
-    if np.bincount(loaded.folds, minlength=len(loaded.models)).min() < 2:
+    if np.bincount(scorer.folds, minlength=len(scorer.models)).min() < 2:
         return None
-    return load_judge(scorer, train, held_out)
+    return build_judge(scorer, train, held_out)
 
 
-def build_scale(scorer_folder: Path, train: PixelDataset, held_out: PixelDataset) -> Scale:
+def build_scale(scorer: Scorer, train: PixelDataset, held_out: PixelDataset) -> Scale:
     """What places generated images between empty and real ones."""
-    scorer = load_scorer(scorer_folder)
     images, others = (torch.from_numpy(to_nchw(part.images)) for part in (train, held_out))
     return Scale(FeatureSpaces(images, others, scorer=scorer, folds=scorer.folds), images, train.labels)

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 from functools import cached_property
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -222,14 +221,11 @@ class Judge:
         return self._references if distinct else fit_references(self._train[torch.from_numpy(rows)]), places
 
 
-def load_judge(scorer_folder: Path, train: PixelDataset, held_out: PixelDataset) -> Judge:
-    """The judge with a stored scorer, its training images and held-out images to compare with.
+def build_judge(scorer: Scorer, train: PixelDataset, held_out: PixelDataset) -> Judge:
+    """The judge with a scorer, its training images and held-out images to compare with.
 
     `train` are the images that the scorer was trained on, in their order. Raises as `Judge` does.
     """
-    from ops.judging.scorer import load_scorer
-
-    scorer = load_scorer(scorer_folder)
     return Judge(scorer, _to_tensor(train), train.labels, _to_tensor(held_out), folds=scorer.folds)
 
 

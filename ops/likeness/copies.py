@@ -157,6 +157,7 @@ def measure_nearness(
     The sigma of a repeat is the rough distance to the fifth nearest image, among the earlier ones or in `train`,
     whichever is less, so that a value means the same among few images and among many. It is at least MIN_SPACING times
     the spacing of the nearest image in `train`, so that many copies of one picture do not pass for the usual spacing.
+    Among fewer than five images, earlier ones and in `train` alike, it is that spacing.
 
     Each label runs in a thread of its own; memory holds 2.3 KB (28x28x1) for each image of the labels at work.
     """
@@ -186,9 +187,11 @@ def measure_nearness(
             for result, references in zip(leaks, others, strict=True):
                 _write_copies(result, rows, references, references.find_matches(queries), digests)
             # Repeats: the nearest earlier image, with sigma = max(min(rough spacings), least).
-            least, most = MIN_SPACING * train.spacing_of(real.indices[:, 0]), real.rough_spacing
+            usual, most = train.spacing_of(real.indices[:, 0]), real.rough_spacing
+            least = MIN_SPACING * usual
             found, same = seen.search_and_add(queries, descriptors, digests, least, most)
             spacing = np.maximum(np.minimum(found.rough_spacing, most), least)
+            spacing = np.where(np.isfinite(spacing), spacing, usual)
             nearest = found.indices[:, 0]
             _write(
                 repeats,

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from ops.datasets.longtail import order_classes
-from ops.datasets.splits import count_targets
 from ops.datasets.subset import find_sizes
 from ops.errors import UserError
 from ops.recipe.data import DataSettings
@@ -46,6 +45,8 @@ def count_source(spec: SourceSpec, data: DataSettings, seed: int) -> Counted:
             raise UserError(f"source {spec.name}: unknown class {name}; {suggest(name, list(known))}")
     images = {split: _count(listings[split], names) for split in SPLITS if split in listings}
     if spec.split is not None and (divided := spec.split.validation_from) in images:
+        from ops.datasets.splits import count_targets  # imports scipy, which takes a tenth of a second
+
         shares = {"validation": spec.split.validation or 0.0, "test": spec.split.test or 0.0}
         drawn = count_targets(images[divided], **shares)
         images |= {split: drawn[SPLITS.index(split)] for split, share in shares.items() if share}

@@ -220,7 +220,7 @@ def make_unit(settings: ClassifierSettings, arm: Arm) -> Unit:
     """The unit of an arm's training."""
     costless = {"sampler": UniformSampler(), "loss": PlainLoss(), "variants": NoVariants()}
     trainer = arm.trainer if is_contrastive(arm) else SupervisedTrainer()
-    free = simplify(arm).model_copy(update={**costless, "trainer": trainer, "strength": None})
+    free = simplify(arm).spell_out().model_copy(update={**costless, "trainer": trainer})
     if isinstance(free.unlabelled, FixMatch):  # at most: every answer is a sure one
         free = free.model_copy(update={"unlabelled": free.unlabelled.model_copy(update={"threshold": 0.0})})
     elif free.unlabelled.kind != "none":

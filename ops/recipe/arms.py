@@ -6,7 +6,7 @@ here, and a file and a registry line there. Losses, pairings and samplers are in
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, model_validator
@@ -20,7 +20,7 @@ from ops.recipe.ingredients.trainers import TRAINERS, SupervisedTrainer
 from ops.recipe.ingredients.unlabelled import UNLABELLED, NoUnlabelled
 from ops.recipe.ingredients.variants import VARIANTS, NoVariants
 from ops.recipe.ingredients.views import Views
-from ops.recipe.strength import fill_in
+from ops.recipe.strength import fill_in, weaken_labelled
 from ops.settings.kinds import Kind, OneOf
 from ops.settings.section import Count, Fraction, Positive, Section
 
@@ -269,8 +269,15 @@ class Arm(Section):
 
     @model_validator(mode="after")
     def _check_labels(self) -> Arm:
-        if self.loss.kind == "ldam" and isinstance(self.pairing, Mixing):
-            raise ValueError(f"loss: ldam needs hard labels, and pairing: {self.pairing.kind} blends them; remove one")
+        if self.loss.kind != "ldam" or not isinstance(self.pairing, Mixing):
+            return self
+        meant = None if self.strength is None else OneOf(PAIRINGS).read(weaken_labelled(self.strength)["pairing"])
+        if self.pairing == meant:
+            raise ValueError(
+                f"loss: ldam needs hard labels, and strength {self.strength:g} sets pairing: {self.pairing.kind}, which"
+                " blends them; add pairing: none, or remove one"
+            )
+        raise ValueError(f"loss: ldam needs hard labels, and pairing: {self.pairing.kind} blends them; remove one")
         return self
 
     @model_serializer(mode="wrap")
@@ -285,6 +292,16 @@ class Arm(Section):
             if getattr(self, key) == nothing:
                 found.pop(key, None)
         return found
+
+    def spell_out(self) -> Arm:
+        """The arm by what it does: without its strength and the preset of its views, whose values other keys hold.
+
+        Arms that train alike are then equal, whichever of these the recipe wrote.
+        """
+        changes: dict[str, Any] = {"strength": None}
+        if isinstance(self.augmentation, Views):
+            changes["augmentation"] = self.augmentation.model_copy(update={"preset": None})
+        return self.model_copy(update=changes)
 
     def ingredient(self, name: str) -> Kind:
         """The settings of the ingredient called `name`, a key of `INGREDIENTS`."""
@@ -306,4 +323,18 @@ def check_ratios(expanded: Mapping[str, Arm], most: float | None) -> None:
             raise ValueError(
                 f"ratio of the arm {name!r} counts accepted images, and targets.relabel adds rejected ones; remove one"
                 " of them"
+            )
+
+
+def check_smallest_ratios(expanded: Mapping[str, Arm], sizes: Sequence[int], wanted: Sequence[int]) -> None:
+    """ValueError for an arm whose own ratio leaves it no generated image.
+
+    sizes: real training images of each class. wanted: generated ones that the plan asks for.
+    """
+    growing = [size for size, want in zip(sizes, wanted, strict=True) if want]
+    for name, arm in expanded.items():
+        if arm.ratio is not None and growing and not any(round(arm.ratio * size) for size in growing):
+            raise ValueError(
+                f"ratio {arm.ratio:g} of the arm {name!r} is rounded to no generated image in any class, of which the"
+                f" largest that grows has {max(growing):,} real ones; raise it"
             )

@@ -19,11 +19,13 @@ from ruamel.yaml.representer import RoundTripRepresenter
 from ops.errors import UserError
 from ops.files.storage import write_text
 from ops.recipe.arms import INGREDIENTS
+from ops.recipe.grid import GridSettings
 from ops.recipe.loading import load_recipe, parse_recipe
 from ops.recipe.schema import Recipe
 from ops.settings.reading import parse_yaml, read_yaml, shorten
 
 Changes = Mapping[str, Any]  # a value by its dotted key
+GRID = "classifier.grid"  # its own keys have dots: `pairing.alpha`
 _KINDS = {*INGREDIENTS, "network"}  # keys of sections that have several kinds
 
 
@@ -86,8 +88,13 @@ def keep_effective(path: Path, changes: Changes) -> dict[str, Any]:
 def _read(recipe: Recipe, key: str) -> Any:
     """The value of a dotted key, None where it has no place."""
     found: Any = recipe
-    for name in key.split("."):
+    rest = key
+    while rest:
+        if isinstance(found, GridSettings):
+            return found.axes.get(rest)
+        name = _first_name(found, rest) if isinstance(found, Mapping) else rest.partition(".")[0]
         found = found.get(name) if isinstance(found, Mapping) else getattr(found, name, None)
+        rest = rest[len(name) + 1 :]
     return found
 
 
@@ -145,7 +152,7 @@ def _apply(content: MutableMapping[str, Any], key: str, value: Any, path: Path) 
     """Set one dotted key in place; returns the former value as text, or `default` if there was none."""
     place, rest, way = content, key, ""
     while True:
-        name = _first_name(place, rest)
+        name = rest if way == GRID else _first_name(place, rest)
         if name == rest:
             break
         way, rest = f"{way}.{name}".lstrip("."), rest[len(name) + 1 :]

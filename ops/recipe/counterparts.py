@@ -53,8 +53,8 @@ def is_guided(arm: Arm) -> bool:
 
 def find_counterpart(arm: Arm, baselines: Mapping[str, Arm]) -> str | None:
     """The baseline that equals the arm but for generated images; None where there is none."""
-    wanted = simplify(arm)
-    return next((name for name in sorted(baselines) if simplify(baselines[name]) == wanted), None)
+    wanted = simplify(arm).spell_out()
+    return next((name for name in sorted(baselines) if simplify(baselines[name]).spell_out() == wanted), None)
 
 
 def pair_counterparts(
@@ -76,7 +76,8 @@ def pair_counterparts(
 
 def _is_placebo_of(arm: Arm, other: Arm) -> bool:
     """Whether `other` differs from the arm in its placebo alone."""
-    return other.placebo.kind != "none" and arm == other.model_copy(update={"placebo": arm.placebo})
+    alike = other.model_copy(update={"placebo": arm.placebo})
+    return other.placebo.kind != "none" and arm.spell_out() == alike.spell_out()
 
 
 def list_teachers(arms: Mapping[str, Arm]) -> list[str]:

@@ -59,9 +59,10 @@ class Number:
     name: str
 
     def belongs_to(self, arm: Arm) -> bool:
-        """Whether the arm has it."""
+        """Whether the arm has it, as a number and not as null."""
         section = arm.ingredient(self.ingredient)
-        return self.kind in (None, section.kind) and self.name in section.numbers()
+        is_named = self.kind in (None, section.kind) and self.name in section.numbers()
+        return is_named and getattr(section, self.name) is not None
 
     def read(self, arm: Arm) -> float:
         """The arm's own value."""

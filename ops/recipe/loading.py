@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Sequence
+from functools import lru_cache
 from pathlib import Path
 from types import NoneType
 from typing import Any, get_args
@@ -16,7 +17,7 @@ from ops.recipe.generator import KindSettings
 from ops.recipe.kinds import KINDS, PRIORS
 from ops.recipe.prior import PoolSettings
 from ops.recipe.schema import Recipe
-from ops.settings.reading import read_yaml, shorten
+from ops.settings.reading import parse_yaml, read_text, shorten
 
 TRIED = ("constrained-float", "literal['auto']")
 MOST_LISTED = 60  # keys that a sentence names
@@ -31,7 +32,13 @@ BY_KIND = {"generator": KINDS, "prior": PRIORS}  # sections whose kind decides t
 
 def load_recipe(path: Path) -> Recipe:
     """A validated recipe; UserError naming the key, the file and, for an unknown key, the nearest valid one."""
-    content = read_yaml(path)
+    return _load(path, read_text(path))
+
+
+@lru_cache(maxsize=16)
+def _load(path: Path, text: str) -> Recipe:
+    """The recipe in a text, cached: a run asks for it dozens of times, at tens of milliseconds each."""
+    content = parse_yaml(text, str(path))
     if not isinstance(content, dict):
         raise UserError(f"{path} must hold recipe keys such as 'source:'; it holds {type(content).__name__}")
     return parse_recipe(content, path)

@@ -30,6 +30,7 @@ SHARE = 0.25  # of these images for validation, and as many for test: no test im
 TRAINED = 24  # optimizer steps of a classifier and of the generator
 SEARCHED = 3  # of a training of the search
 BATCH = 16
+LEAST_RATIO = 0.5  # of an arm with one of its own: of few images a smaller one would be none
 WIDTHS = {"small_resnet": 8, "resnet18": 4}  # of networks that are slow: resnet18 keeps the full resolution longest
 
 # Of a generator that is trained here, and of a prior.
@@ -116,7 +117,7 @@ def shrink(recipe: Recipe, source: str, root: Path) -> dict[str, Any]:
                 of = f"{side}.{name}.variants"
                 changes |= {f"{of}.policy": "hard", f"{of}.below": None, f"{of}.share": share}
             if arm.ratio is not None:
-                changes[f"{side}.{name}.ratio"] = min(arm.ratio, changes["plan.ratio"])
+                changes[f"{side}.{name}.ratio"] = min(max(LEAST_RATIO, arm.ratio), changes["plan.ratio"])
             for key in sorted({"epochs", "steps"} & set(type(arm.trainer).model_fields)):
                 changes[f"{side}.{name}.trainer.{key}"] = TRAINED
             if isinstance(arm.trainer, ContrastiveTrainer):

@@ -81,23 +81,6 @@ def fill_in(keys: Mapping[str, Any]) -> dict[str, Any]:
     return found
 
 
-def change_strength(keys: Mapping[str, Any], strength: float) -> dict[str, Any]:
-    """A dumped arm's keys at another strength: what its own strength meant changes, the rest stays."""
-    meant, found = fill_in({key: keys[key] for key in ("trainer", "strength") if key in keys}), dict(keys)
-    wanted = fill_in({"trainer": keys.get("trainer", "supervised"), "strength": strength})
-    for key in ("augmentation", "pairing"):
-        old, now, new = meant.get(key), found.get(key), wanted.get(key)
-        if not isinstance(old, Mapping) or not isinstance(now, Mapping) or new is None:
-            continue
-        if old["kind"] == "views" == now["kind"]:
-            found[key] = {
-                name: new.get(name, value) if value == old.get(name) else value for name, value in now.items()
-            }
-        elif all(now.get(name) == value for name, value in old.items()):
-            found[key] = dict(new)
-    return {**found, "strength": strength}
-
-
 def find_standard(trainer: Any) -> Standard | None:
     """The standard views of a trainer as a recipe writes it; None for one that is not contrastive."""
     kind = trainer.get("kind") if isinstance(trainer, Mapping) else getattr(trainer, "kind", trainer)

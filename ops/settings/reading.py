@@ -23,15 +23,19 @@ def read_yaml(path: Path) -> Any:
 
     UserError also for a text with a character that cannot be written to a file or be part of a path.
     """
+    return parse_yaml(read_text(path), str(path))
+
+
+def read_text(path: Path) -> str:
+    """The text of a YAML file; UserError for one that is missing, too large or not UTF-8."""
     if not path.is_file():  # reading a pipe would block
         raise UserError(f"{path} {'is not a file' if path.exists() else 'does not exist'}")
     if path.stat().st_size > MAX_BYTES:
         raise UserError(f"{path} has {path.stat().st_size:,} bytes; allowed: {MAX_BYTES:,}")
     try:
-        text = path.read_text(encoding="utf-8")
+        return path.read_text(encoding="utf-8")
     except UnicodeDecodeError as error:
         raise UserError(f"{path} is not UTF-8 text: {error.reason} at byte {error.start}") from None
-    return parse_yaml(text, str(path))
 
 
 def parse_yaml(text: str, name: str) -> Any:

@@ -16,7 +16,8 @@ from ops.chain.parts.pools import PRIOR
 from ops.errors import UserError
 from ops.files.hashing import hash_json
 from ops.generators.registry import KINDS
-from ops.recipe.arms import Arm
+from ops.planning.plan import plan_expansion
+from ops.recipe.arms import Arm, check_smallest_ratios
 from ops.recipe.counterparts import list_teachers
 from ops.recipe.fingerprints import stage_settings
 from ops.recipe.grid import Setting, set_numbers
@@ -233,8 +234,10 @@ def open_bench(study: Study, name: str, main: Workspace, area: Path, runtime: Ru
         if block.steps == bench.blocks[0].steps:
             recipe, here = bench.recipes[block.setting], f"{place}, setting '{block.setting}'"
             sizes = check_sizes(bench.own, recipe.data, block.seed, here)
+            plan = plan_expansion(sizes, tuple(map(str, range(len(sizes)))), recipe.plan)
             try:
                 check_class_sizes(sizes, {**recipe.baselines, **recipe.expanded})
+                check_smallest_ratios(recipe.expanded, sizes.tolist(), [entry.wanted for entry in plan.classes])
             except ValueError as error:
                 raise UserError(f"{here}: {error}") from None
             _, pool = find_changes(part, block.setting, here, quick=quick)

@@ -27,7 +27,6 @@ from ops.chain.parts.pools import (
     require_unseen_pool,
     try_pool,
 )
-from ops.classifiers.answering import predict, settle_undefined
 from ops.classifiers.examples import Examples
 from ops.classifiers.networks.classifier import build_classifier
 from ops.classifiers.runs import Contest, Result, Run, train_runs
@@ -52,14 +51,13 @@ from ops.stages.refused import read_refused
 from ops.stages.unused import read_unused
 from ops.study.attacks import Asked
 from ops.study.bench import FIRST, MIXED, Bench, pick_setting
-from ops.study.corrupted import IMAGES, QUICK_IMAGES, Corrupted, corrupt_images
+from ops.study.corrupted import IMAGES, QUICK_IMAGES, Corrupted, ask_together, corrupt_images
 from ops.study.curves import find_value
 from ops.study.images import read_unchanged
 from ops.study.invariance import Nuisanced, choose_images, draw_nuisance
 from ops.study.measure_names import CORRUPTED
 from ops.study.measures import Answers
 from ops.study.results import Block, Cell, Row
-from ops.verdict.same_compute import average_probabilities
 
 Wanted = Sequence[tuple[str, int]]  # networks, by arm and number
 
@@ -291,15 +289,12 @@ class _Work:
     def ask(self, arm: str, results: Sequence[Result]) -> Answers:
         """The mean answers of some networks of an arm to the evaluation images."""
         images, device = torch.from_numpy(to_nchw(self.evaluation.images)), self.bench.runtime.device
-        precision = self.recipe.classifier.precision
-        networks, each = [], []
+        precision, networks = self.recipe.classifier.precision, []
         for result in results:
             network = build_classifier(result.description)
             network.load_state_dict(load_file(result.path))
             networks.append(network.eval().requires_grad_(False).to(device))
-            logits = predict(networks[-1], images, precision=precision, device=device)
-            each.append(settle_undefined(logits).double().softmax(dim=1).numpy())
         asked = Asked(networks, images, torch.from_numpy(self.evaluation.labels.copy()), device, precision)
-        mean = average_probabilities(np.stack(each))
+        mean = ask_together(networks, images, precision, device)
         refused = self.count_refused(arm)
         return Answers(mean, self.evaluation.labels, self.train_counts, asked, self.nuisanced, refused, self.corrupted)

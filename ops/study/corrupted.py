@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ops.classifiers.answering import predict, settle_undefined
+from ops.classifiers.answering import ask_each
 from ops.datasets.axes import to_nchw
 from ops.datasets.corruptions import CORRUPTIONS, SEVERITIES, corrupt
 from ops.study.attacks import choose_rows
@@ -42,15 +42,15 @@ class Corrupted:
         """
         labels = np.tile(self.labels, len(SEVERITIES))
         return {
-            name: float((_ask(networks, images, precision, device).argmax(axis=1) == labels).mean())
+            name: float((ask_together(networks, images, precision, device).argmax(axis=1) == labels).mean())
             for name, images in self.images.items()
         }
 
 
-def _ask(networks: Sequence[nn.Module], images: Tensor, precision: str, device: str) -> np.ndarray:
-    """The mean probabilities, float64 [n, K]."""
-    each = [predict(network, images, precision=precision, device=device) for network in networks]
-    return average_probabilities(np.stack([settle_undefined(own).double().softmax(dim=1).numpy() for own in each]))
+def ask_together(networks: Sequence[nn.Module], images: Tensor, precision: str, device: str) -> np.ndarray:
+    """The mean probabilities, float64 [n, K], of networks in evaluation mode for uint8 images [n, C, H, W]."""
+    each = ask_each(networks, images, precision=precision, device=device)
+    return average_probabilities(each.softmax(dim=2).numpy())
 
 
 def corrupt_images(images: np.ndarray, keys: Sequence[str], labels: np.ndarray, *, most: int = IMAGES) -> Corrupted:

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ops.classifiers.answering import predict, settle_undefined
+from ops.classifiers.answering import ask_each
 from ops.datasets.axes import to_nchw
 from ops.datasets.nuisances import FRESH, NUISANCES
 from ops.metrics.invariance import Invariance, measure_invariance
@@ -47,8 +47,8 @@ class Nuisanced:
     @staticmethod
     def _ask(networks: Sequence[nn.Module], images: Tensor, device: str) -> np.ndarray:
         """Logarithms of the mean probabilities, float64 [n, K]."""
-        each = [settle_undefined(predict(network, images, precision="fp32", device=device)) for network in networks]
-        mixed = torch.stack([logits.double().log_softmax(dim=1) for logits in each]).logsumexp(dim=0) - log(len(each))
+        each = ask_each(networks, images, precision="fp32", device=device)
+        mixed = each.log_softmax(dim=2).logsumexp(dim=0) - log(len(networks))
         return np.asarray(mixed.numpy())
 
 

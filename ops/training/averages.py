@@ -23,9 +23,25 @@ def load_parameters(network: nn.Module, values: Mapping[str, Tensor]) -> None:
 
 
 @torch.no_grad()
+def move_average(averages: list[Tensor], live: list[Tensor], decay: float) -> None:
+    """θ̄ ← d·θ̄ + (1 - d)·θ in place."""
+    torch._foreach_lerp_(averages, live, 1 - decay)
+
+
 def update_average(averages: list[Tensor], live: list[Tensor], decay: float, step: int) -> None:
-    """θ̄ ← d·θ̄ + (1 - d)·θ in place, with d = min(decay, (1 + step) / (10 + step)): early weights are forgotten."""
-    torch._foreach_lerp_(averages, live, 1 - min(decay, (1 + step) / (10 + step)))
+    """`move_average` with the decay of the step."""
+    move_average(averages, live, limit_decay(decay, step))
+
+
+def limit_decay(decay: float, step: int) -> float:
+    """d = min(decay, (1 + step) / (10 + step)): early weights are forgotten."""
+    return min(decay, (1 + step) / (10 + step))
+
+
+def follow(average: nn.Module, network: nn.Module, decay: float) -> None:
+    """Move the parameters of `average`, a copy of the network, towards the network's; its buffers stay."""
+    mine, live = ([each.detach() for each in net.parameters()] for net in (average, network))
+    move_average(mine, live, decay)
 
 
 @contextmanager

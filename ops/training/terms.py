@@ -17,7 +17,7 @@ class Terms:
 
     seed : every random choice follows from it and the step. precision : the number format, `fp32` or `bf16`. pool : of
     `start_threads`. on_step : called with the number of steps taken and the loss of the last. section : of the recipe,
-    where the learning rate is, for advice.
+    where the learning rate is, for advice; None: the advice names none, as where steps are timed for a plan.
     """
 
     seed: int
@@ -25,7 +25,7 @@ class Terms:
     pool: ThreadPoolExecutor
     device: str = "cpu"
     on_step: Callable[[int, float], None] = lambda step, loss: None
-    section: str = "generator"
+    section: str | None = None
 
     def call(self, network: nn.Module) -> Callable[..., Tensor]:
         """Move `network` to the device; returns the function that a loss calls for it."""

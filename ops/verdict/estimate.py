@@ -59,7 +59,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import stdtrit
 
 BoolArray = npt.NDArray[np.bool_]
 FloatArray = npt.NDArray[np.float64]
@@ -303,4 +302,6 @@ def score_folds(plus: Side, minus: Side | None) -> FloatArray:
 
 def find_critical(tail: float, df: float) -> float:
     """The value that Student's t with `df` degrees of freedom exceeds with probability `tail`."""
+    from scipy.special import stdtrit  # takes a quarter of a second
+
     return -float(stdtrit(df, tail))

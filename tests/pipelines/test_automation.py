@@ -36,7 +36,7 @@ from ops.workspaces.workspace import Workspace
 from pipelines.definitions import build_definitions
 from pipelines.instance import open_instance
 from tests.test_architecture import HEAVY
-from tests.workspaces import NAMES, ROOT, run, user_environment
+from tests.workspaces import NAMES, ROOT, run, set_remote, user_environment
 
 BOTH = {"schedule": "0 3 * * 0", "on_new_images": True, "settle_minutes": 0, "least_images": 10, "least_share": 0.5}
 SUNDAY = datetime(2026, 11, 29, 3, tzinfo=UTC)
@@ -242,7 +242,7 @@ def test_a_schedule_knows_what_is_not_pushed_or_committed(finished_workspace: Pa
     note.write_text(kept.replace(read_manifest(workspace.published("digits"))["fingerprint"], "0" * 64))
     assert find() == unpushed, "an earlier one was pushed"
     note.write_text(kept)
-    run(finished_workspace, "dvc", "remote", "add", "--default", "storage", str(tmp_path / "storage"))
+    set_remote(finished_workspace, tmp_path / "storage")
     assert find() == unpushed, "there is a remote now"
     publish(workspace, "digits")
     assert find() is None

@@ -13,7 +13,7 @@ from ops.workspaces.workspace import Workspace
 from tests.damage import DAMAGES, find_cached, find_object, find_sent, flip, truncate
 from tests.publications import digest
 from tests.versions import Versions
-from tests.workspaces import growset, run
+from tests.workspaces import growset, remove_remote, run, set_remote
 
 SHARD = "data/digits/real_images/train-00000-of-00001.parquet"
 CARD = "published/digits/README.md"
@@ -25,7 +25,7 @@ def root(two_versions: Versions, tmp_path: Path) -> Path:
     """Published as digits/v2, with a remote of its own beside it."""
     root = shutil.copytree(two_versions.root, tmp_path / "workspace", symlinks=True)
     shutil.copytree(two_versions.root.parent / "storage", tmp_path / "storage", symlinks=True)
-    run(root, "dvc", "remote", "modify", "storage", "url", str(tmp_path / "storage"))
+    set_remote(root, tmp_path / "storage")
     run(root, "git", "commit", "--quiet", "--all", "--message", "A remote of its own")
     recipe = root / "recipes" / "digits.yaml"
     assert "real_weight: 7.0" in recipe.read_text()
@@ -134,7 +134,7 @@ def test_a_pull_replaces_damaged_objects_of_the_cache(root: Path, damage: str, s
     if source == "remote":
         shutil.rmtree(root / "data")
     else:
-        run(root, "dvc", "remote", "remove", "storage")
+        remove_remote(root)
     pull(root)
     assert [path.read_bytes() for path in paths] == whole
     assert not any(path.stat().st_mode & 0o222 for path in paths)
@@ -159,7 +159,7 @@ def test_an_object_without_an_intact_copy_is_not_sent(root: Path, storage: Path)
 
 
 def test_an_output_without_an_intact_copy_or_a_remote_is_made_again(root: Path) -> None:
-    run(root, "dvc", "remote", "remove", "storage")
+    remove_remote(root)
     flip(find_cached(root, SHARD))
     flip(root / SHARD)
     told = pull(root, 4)
@@ -201,7 +201,7 @@ def test_an_output_without_a_saved_copy_is_not_removed(root: Path) -> None:
 def test_push_needs_a_remote_and_a_publication(fresh_workspace: Path, tmp_path: Path) -> None:
     result = growset(fresh_workspace, "push", "digits")
     assert result.exit_code == 2 and "has no default DVC remote; name one with" in result.stderr
-    run(fresh_workspace, "dvc", "remote", "add", "--default", "storage", str(tmp_path / "storage"))
+    set_remote(fresh_workspace, tmp_path / "storage")
     result = growset(fresh_workspace, "push", "digits")
     assert (result.exit_code, result.stderr) == (
         2, "growset: 'digits' is not published yet; run: growset run digits\n",

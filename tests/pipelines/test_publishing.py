@@ -12,7 +12,7 @@ from ops.datasets.pixels import read_split
 from ops.history.figures import list_figures
 from ops.workspaces.workspace import Workspace
 from pipelines.cli.sharing import find_lacking
-from tests.workspaces import growset, run
+from tests.workspaces import growset, run, set_remote
 
 Edit = Callable[[Path, str, str], None]
 
@@ -28,7 +28,7 @@ def digest(folder: Path) -> dict[str, str]:
 
 @pytest.fixture
 def with_remote(finished_workspace: Path, tmp_path: Path) -> Path:
-    run(finished_workspace, "dvc", "remote", "add", "--default", "storage", str(tmp_path / "storage"))
+    set_remote(finished_workspace, tmp_path / "storage")
     run(finished_workspace, "git", "commit", "--quiet", "--all", "--message", "Use a local remote")
     return finished_workspace
 
@@ -108,7 +108,7 @@ def test_files_that_a_clone_lacks_are_named(fresh_workspace: Path) -> None:
     workspace = Workspace(fresh_workspace)
     (fresh_workspace / "notes.txt").write_text("mine")
     assert find_lacking(workspace, "digits") == []
-    run(fresh_workspace, "dvc", "remote", "add", "--default", "storage", str(fresh_workspace.parent / "storage"))
+    set_remote(fresh_workspace, fresh_workspace.parent / "storage")
     (fresh_workspace / "sources" / "more.yaml").write_text("kind: parquet\n")
     assert find_lacking(workspace, "digits") == [".dvc/config"]
     assert find_lacking(workspace, "more") == [".dvc/config", "sources/more.yaml"]
@@ -191,7 +191,7 @@ def test_pull_fetches_one_dataset_alone(with_remote: Path, tmp_path: Path) -> No
 def test_an_unreachable_remote_is_an_environment_fault(finished_workspace: Path, tmp_path: Path) -> None:
     blocked = tmp_path / "blocked"
     blocked.write_text("a file where the remote's folder should be")
-    run(finished_workspace, "dvc", "remote", "add", "--default", "storage", str(blocked / "storage"))
+    set_remote(finished_workspace, blocked / "storage")
     result = growset(finished_workspace, "materialize", "published_dataset", "digits")
     assert result.exit_code == 3, result.output
     assert "DVC remote failed" in result.output
@@ -204,7 +204,7 @@ def test_pulling_a_dataset_that_cannot_exist_names_the_mistake(fresh_workspace: 
         f"growset: {fresh_workspace} has no default DVC remote to pull from; name one with:"
         " dvc remote add --default NAME URL\n",
     )
-    run(fresh_workspace, "dvc", "remote", "add", "--default", "storage", str(tmp_path / "storage"))
+    set_remote(fresh_workspace, tmp_path / "storage")
     pointer = fresh_workspace / "published" / "digits.dvc"
     for options, first in (
         (["--only", "published"], str(pointer)),

@@ -17,7 +17,7 @@ from ops.history.versions import find_version, read_contents
 from ops.workspaces.workspace import Workspace
 from tests.damage import find_cached, flip
 from tests.versions import Versions
-from tests.workspaces import growset, run
+from tests.workspaces import growset, remove_remote, run
 
 
 @pytest.fixture
@@ -96,7 +96,7 @@ def test_an_older_version_needs_no_checkout_and_a_lost_version_is_reported(works
     assert growset(workspace, "diff", "digits/v1", "digits").exit_code == 0, "from the cache"
     shutil.rmtree(workspace / ".dvc" / "cache")
     assert growset(workspace, "diff", "digits/v1", "digits").exit_code == 0, "from the remote"
-    run(workspace, "dvc", "remote", "remove", "storage")
+    remove_remote(workspace)
     shutil.rmtree(workspace / ".dvc" / "cache", ignore_errors=True)
     result = growset(workspace, "diff", "digits/v1", "digits")
     assert result.exit_code == 3

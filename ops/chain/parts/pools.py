@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 from functools import lru_cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import polars as pl
@@ -28,8 +29,10 @@ from ops.sources.listing import SPLITS
 from ops.sources.pool import PoolImages, Shape, adapt, read_pool
 from ops.sources.spec import SourceSpec
 from ops.stages.seen import Seen
-from ops.verdict.pool import PoolComparison
 from ops.workspaces.workspace import Workspace
+
+if TYPE_CHECKING:
+    from ops.verdict.pool import PoolComparison  # whose module imports scipy, which takes a quarter of a second
 
 PRIOR = "prior"  # the stage
 EVALUATED = ("validation", "test")

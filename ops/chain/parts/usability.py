@@ -17,6 +17,7 @@ from ops.files.storage import write_json
 from ops.generators.drawers import DrawerSpec, draw_in_threads
 from ops.generators.feeds import SeedImages, make_feeds, spread_draws
 from ops.judging.expansion import build_scale
+from ops.judging.scorer import load_scorer
 from ops.judging.usability import Position, describe_positions, find_mean
 from ops.machine.progress import Sink
 from ops.stages.unused import describe_refusal
@@ -55,7 +56,7 @@ def examine_usability(
     feeds = make_feeds(info.inputs, info.shape, runs, seed=0, seeds=seeds)
     images = draw_in_threads(drawer, feeds, BATCH, provider)
     parents = None if seeds is None else seeds.find_parents(runs)
-    positions = build_scale(scorer, train, held_out).place(torch.from_numpy(to_nchw(images)), parents)
+    positions = build_scale(load_scorer(scorer), train, held_out).place(torch.from_numpy(to_nchw(images)), parents)
     mean = find_mean(positions)
     usable = needed is None or mean is None or mean >= needed
     per_class = float(np.median(np.bincount(train.labels, minlength=len(train.class_names))))

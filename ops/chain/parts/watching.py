@@ -149,15 +149,16 @@ def build_watch(
     """The watch of a stage. Its labels have the class shares of the validation images, so that distance and floor can
     be compared."""
     height, width, channels = train.images.shape[1:]
-    judge = find_judge(scorer, train, held_out)
+    loaded = load_scorer(scorer)
+    judge = find_judge(loaded, train, held_out)
     if judge is None:
         sink(f"generator: {len(held_out)} validation images are too few to watch its quality; the last step is kept")
-    scale = None if judge is None else build_scale(scorer, train, held_out)
+    scale = None if judge is None else build_scale(loaded, train, held_out)
     repeats = -(-OBSERVED // max(1, len(held_out)))
     shuffled = np.random.default_rng(0).permutation(held_out.labels)
     labels = np.tile(shuffled, repeats)[:OBSERVED]
     shape, classes = (channels, height, width), len(train.class_names)
-    judging = None if seeds is None else load_scorer(scorer)
+    judging = None if seeds is None else loaded
     return Watch(folder, shape, classes, labels, judge, scale, max_copies, sink, inputs, seeds, judging)
 
 

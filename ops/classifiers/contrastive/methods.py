@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ops.classifiers.contrastive.following import Follower
+from ops.classifiers.contrastive.following import Follower, choose_decay
 from ops.classifiers.networks.classifier import Classifier, standardise
 from ops.recipe.ingredients.contrastive import BarlowTwinsTrainer, ByolTrainer, MocoTrainer, SimclrTrainer
 from ops.training.contrast import find_info_nce, find_nt_xent, find_redundancy, find_regression
@@ -111,7 +111,8 @@ class Byol(Method):
         d = self.see.feature_size
         self.projector = stack((d, 8 * d, d // 2), normed=True).to(self.device)
         self.predictor = stack((d // 2, 8 * d, d // 2), normed=True).to(self.device)
-        self.follower = Follower(nn.Sequential(self.see, self.projector), settings.decay, LAST_BYOL, steps)
+        first = choose_decay(steps) if settings.decay is None else settings.decay
+        self.follower = Follower(nn.Sequential(self.see, self.projector), first, LAST_BYOL, steps)
 
     def compare(self, views: Tensor, step: int) -> tuple[Tensor, ...]:
         self.follower.follow(step)

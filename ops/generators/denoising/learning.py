@@ -50,16 +50,17 @@ def learn(
     pool: ThreadPoolExecutor | None = None,
     prepare: Callable[[int], object] | None = None,
     on_step: Callable[[int, float], None] = lambda step, loss: None,
-    section: str = "generator",
+    section: str | None = None,
     key: str = "learning_rate",
 ) -> TrainingState:
     """Train `network` on `device` and leave it on the CPU with the averaged weights of its best moment.
 
-    `section` and `key` are where the recipe has the learning rate, for advice. The rest is as in
-    `ops.training.loop.train`. Raises TrainingDiverged.
+    `section` and `key` are where the recipe has the learning rate, for advice; without a section it names the key
+    alone. The rest is as in `ops.training.loop.train`. Raises TrainingDiverged.
     """
     network.to(device)
     rate = settings.learning_rate
+    whose, within = ("", "") if section is None else (f"the {section}'s ", f"{section}.")
     learner = Learner(
         network,
         find_loss,
@@ -75,7 +76,7 @@ def learn(
         checkpoints=checkpoints,
         pool=pool,
         prepare=prepare,
-        if_diverged=f"lower the {section}'s {key} (now {rate}) or set {section}.precision to fp32",
+        if_diverged=f"lower {whose}{key} (now {rate}) or set {within}precision to fp32",
         on_step=on_step,
     )
     network.to("cpu")

@@ -69,9 +69,16 @@ class ByolTrainer(ContrastiveTrainer):
     kind: Literal["byol"] = Field(
         "byol", description="BYOL: what an averaged network sees in one view is predicted from the other" + THEN
     )
-    decay: float = Field(
-        0.99, ge=0, lt=1, description="of the averaged network's weights at the first step; it ends at 1"
+    decay: Annotated[float, Field(ge=0, lt=1)] | None = Field(
+        None,
+        description="of the averaged network's weights at the first step; it ends at 1; null: 1 - 20 / steps, from 0 to"
+        " 0.99, which averages over a twentieth of the steps",
     )
+
+    @classmethod
+    def numbers(cls) -> dict[str, type]:
+        """With the decay, for arms that give one."""
+        return {**super().numbers(), "decay": float}
 
 
 class BarlowTwinsTrainer(ContrastiveTrainer):

@@ -39,7 +39,7 @@ class Views(Kind):
         None,
         description="published values of the keys below, of which each may be given another one: standard, of SimCLR;"
         " weak, of MoCo; asymmetric, of BYOL and Barlow Twins; adainf and asymmetric_adainf, AdaInf's weaker ones;"
-        " null: the standard of the arm's trainer at the arm's strength",
+        " null: of an arm with a contrastive trainer its standard, at the arm's strength; elsewhere standard",
     )
     crop: float = Field(0.08, gt=0, le=1, description="smallest share of the area that a view shows; 1: all of it")
     jitter: Fraction = Field(0.8, description="probability that brightness, contrast, saturation and hue change")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -10,6 +11,7 @@ import pytest
 
 from ops.chain import driver
 from ops.chain.generator_onnx import build_generator_onnx
+from ops.datasets.pixels import PixelDataset, build_rows, write_shards
 from ops.errors import EnvironmentFault, UserError
 from ops.files.storage import write_json
 from ops.generators.folder import CONFIG
@@ -20,6 +22,7 @@ from ops.recipe.sampler import SamplerSettings
 from ops.stages.materialization import Runtime
 from ops.workspaces.workspace import Workspace
 from tests.priors import PRIOR, change_recipe, make_prior_workspace
+from tests.workspaces import NAMES, digit_splits, make_workspace
 
 
 def test_a_gpu_is_refused_for_imagined_images_before_the_generator_is_loaded(tmp_path: Path) -> None:
@@ -38,6 +41,37 @@ def test_a_probe_is_refused_where_classes_have_an_image_each(tmp_path: Path) -> 
     change_recipe(root, "digits", prior={**PRIOR, "kind": "instance"}, sampler=sampler, data={"images_per_class": 1})
     with pytest.raises(UserError, match="scorer: probe needs two classes of two training images or more.*there are 0"):
         driver.validate(Workspace(root), "digits")
+
+
+def test_an_arm_of_so_small_a_ratio_that_it_has_no_generated_image_is_refused(tmp_path: Path) -> None:
+    root = make_workspace(tmp_path / "workspace")
+    change_recipe(root, "digits", expanded={"expanded": {}, "few": {"ratio": 0.03}})
+    with pytest.raises(UserError, match="digits.yaml: ratio 0.03 of the arm 'few' is rounded to no .* has 16 real"):
+        driver.validate(Workspace(root), "digits")
+    change_recipe(root, "digits", expanded={"expanded": {}, "few": {"ratio": 0.04}})
+    driver.validate(Workspace(root), "digits")
+
+
+def test_folds_that_whole_groups_leave_empty_are_refused(tmp_path: Path) -> None:
+    """Also once the images are stored, and by the stage itself."""
+    root = make_workspace(tmp_path / "workspace")
+    for name, split in digit_splits().items():
+        patients = [f"{name} {row % 4 // 2}" for row in range(len(split))]
+        rows = build_rows(split.labels, split.rows["image_id"].to_list(), split=name, parent_ids=patients)
+        write_shards(root / "images", PixelDataset(split.images, rows, NAMES), prefix=name)
+    with (root / "sources" / "digits.yaml").open("a") as description:
+        description.write("group: parent_id\n")
+    recipe = root / "recipes" / "digits.yaml"
+    written = recipe.read_text()
+    workspace, chain = Workspace(root), driver.Chain(Workspace(root), Runtime(workers=1))
+    chain.run("digits", "real_images")
+    recipe.write_text(written.replace("scorer: {folds: 2", "scorer: {folds: 3"))
+    sentence = "scorer.folds 3: .* stay in one fold, and that leaves 1 of the folds without an image; lower it to 2"
+    with pytest.raises(UserError, match=sentence):
+        driver.validate(workspace, "digits")
+    shutil.rmtree(workspace.output("digits", "real_images"))
+    with pytest.raises(UserError, match=sentence):
+        driver.validate(workspace, "digits")
 
 
 def test_a_pool_of_fewer_images_than_features_is_refused_when_it_is_read(monkeypatch: pytest.MonkeyPatch) -> None:

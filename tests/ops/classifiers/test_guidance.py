@@ -250,6 +250,14 @@ def test_a_placebo_shows_real_images_of_the_class_with_labels_and_weights_of_the
     assert torch.equal(found.images, again.images) and not torch.equal(found.images, other.images)
 
 
+@pytest.mark.parametrize("placebo", ["augmented", "mixed"])
+def test_a_placebo_of_no_generated_image_is_none(placebo: Any) -> None:
+    """Of several generators one may have had no image accepted, which a rehearsal goes on with."""
+    alone = drop_rows(make_examples(), np.asarray(DATA.marks))
+    found = replace(alone, is_seed=np.ones(REAL, bool)).build_set(Arm(placebo=placebo), 3, seed=1)
+    assert torch.equal(found.images, DATA.images[:REAL]) and torch.equal(found.labels, DATA.labels[:REAL])
+
+
 def test_parents_of_a_placebo_have_its_class_and_are_used_equally_often() -> None:
     labels, marks = DATA.labels.numpy(), DATA.marks
     parents = draw_parents(labels, marks, np.random.default_rng(0))

@@ -42,14 +42,14 @@ def test_drawn_features_have_the_distribution_of_their_class() -> None:
 
 def test_a_last_layer_on_balanced_features_has_its_boundary_between_the_classes() -> None:
     """Two classes of features N(±1, 1), 19:1. Bayes' boundary is ln(19) / 2 = 1.47 as drawn, and 0 where balanced."""
-    rng, labels = np.random.default_rng(0), np.repeat([0, 1], [3800, 200])
+    rng, labels = np.random.default_rng(0), np.repeat([0, 1], [1900, 100])
     features = torch.from_numpy(rng.normal(np.where(labels == 0, -1.0, 1.0), 1.0)).float()[:, None]
     counts = np.bincount(labels)
     for weights, expected in ((np.ones(len(labels)), np.log(19) / 2), (1.0 / counts[labels], 0.0)):
         network = Classifier(Mlp(widths=(1,)), (1, 1, 1), 2)
         with torch.no_grad():  # where slope and boundary of the balanced problem are
             network.head.weight[:], network.head.bias[:] = torch.tensor([[-1.0], [1.0]]), 0.0
-        refit_head(network, features, torch.from_numpy(labels), weights, epochs=700, seed=0)
+        refit_head(network, features, torch.from_numpy(labels), weights, epochs=1000, seed=0)
         slope, offset = (
             value.detach()[1] - value.detach()[0] for value in (network.head.weight[:, 0], network.head.bias)
         )

@@ -45,6 +45,8 @@ SETTINGS = ClassifierSettings(
     steps=25, batch_size=16, network=SmallResNet(width=8), precision="fp32", seeds=3,
     grid=GridSettings(learning_rate=(1e-9, 0.05), weight_decay=(5e-4,)),
 )  # fmt: skip
+ONE_RATE = GridSettings(learning_rate=(0.05,), weight_decay=(5e-4,))
+BRIEF = SETTINGS.model_copy(update={"steps": 5, "grid": ONE_RATE})  # where it does not matter what is learnt
 
 
 def make_toys(count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
@@ -109,6 +111,25 @@ def test_what_pseudo_labels_add_may_be_uneven_so_balancing_is_no_alias(balancing
     given |= {f"{kind} balanced": Arm.model_validate({"unlabelled": kind, **balancing}) for kind in tuple(given)}
     even = weigh(np.array([0, 1, 2] * 4), np.ones(12))
     assert aliases_of(given, even) == {"fixmatch balanced": "fixmatch"}
+
+
+def test_arms_that_say_the_same_in_other_keys_are_aliases() -> None:
+    views = {"kind": "views", "preset": "adainf"}
+    given = {
+        "gentle": {"strength": 0.5},
+        "spelt out": {
+            "augmentation": {"kind": "randaugment", "strength": 5.0, "shift": 1 / 16},
+            "pairing": {"kind": "mixup", "alpha": 0.5},
+        },
+        "simclr": {"trainer": "simclr", "strength": 0.5},
+        "adainf": {"trainer": "simclr", "augmentation": views},
+        "gentler": {"strength": 0.4},
+        "unmixed": {"strength": 0.5, "pairing": "none"},
+    }
+    arms = {name: Arm.model_validate(keys) for name, keys in given.items()}
+    uneven = weigh(np.array([0, 0, 1]), np.ones(3))
+    assert aliases_of(arms, uneven) == {"spelt out": "gentle", "adainf": "simclr"}
+    assert aliases_of(arms, uneven, **{"pairing.alpha": [0.5, 0.4]}) == {"spelt out": "gentle", "adainf": "simclr"}
 
 
 def test_uneven_classes_have_no_aliases() -> None:
@@ -319,14 +340,13 @@ def test_balanced_accuracy_picks_another_setting_than_accuracy(tmp_path: Path) -
 
 
 def test_more_seeds_are_those_that_a_longer_tournament_trains(tmp_path: Path) -> None:
-    settings = SETTINGS.model_copy(update={"seeds": 1})
-    first = hold(tmp_path / "short", settings=settings)
+    first = hold(tmp_path / "short", settings=BRIEF.model_copy(update={"seeds": 1}))
     lines: list[str] = []
     later = train_seeds(
-        enter(tmp_path / "short"), first.chosen, range(8, 10), workers=1,
+        enter(tmp_path / "short", settings=BRIEF), first.chosen, range(8, 10), workers=1,
         progress=Progress(lines.append, "toys", 4, "trainings", interval=0),
     )  # fmt: skip
-    whole = hold(tmp_path / "long")
+    whole = hold(tmp_path / "long", settings=BRIEF)
     for name in ARMS:
         assert [replace(result, path=Path()) for result in later[name]] == [
             replace(result, path=Path()) for result in whole.final[name][1:]
@@ -343,7 +363,7 @@ def test_an_arm_that_is_far_behind_is_trained_once(tmp_path: Path, monkeypatch: 
 
     monkeypatch.setattr(runs, "train", stand_still)
     arms = {"real": Arm(), "blind": blind, "flipped": Arm(augmentation="flip_crop")}
-    contest = replace(enter(tmp_path), arms=arms, settings=SETTINGS.model_copy(update={"race": 4.0}))
+    contest = replace(enter(tmp_path), arms=arms, settings=SETTINGS.model_copy(update={"race": 4.0, "grid": ONE_RATE}))
     lines: list[str] = []
     progress = Progress(lines.append, "toys", count_runs(contest), "trainings", interval=0)
     held = hold_tournament(contest, workers=1, progress=progress)
@@ -359,8 +379,9 @@ def test_each_seed_learns_from_the_set_of_its_number(tmp_path: Path) -> None:
     training = tuple(Examples(*make_toys(45, number), np.ones(45)) for number in (0, 2))
     results: dict[str, dict[str, list[Result]]] = {}
     for name, sets in (("both", training), ("first", training[:1]), ("second", training[1:])):
-        progress = Progress(lambda line: None, "toys", 8, "trainings")
-        held = hold_tournament(enter(tmp_path / name, training=sets), workers=1, progress=progress)
+        progress = Progress(lambda line: None, "toys", 6, "trainings")
+        contest = enter(tmp_path / name, training=sets, settings=BRIEF)
+        held = hold_tournament(contest, workers=1, progress=progress)
         results[name] = {arm: [held.tried[arm][0], *held.final[arm]] for arm in ARMS}
     for arm in ARMS:
         both, first, second = ([load_file(r.path) for r in results[name][arm]] for name in results)
@@ -380,11 +401,11 @@ def test_an_alias_must_hold_on_every_set() -> None:
 
 
 def test_only_a_run_whose_file_is_missing_is_trained_again(tmp_path: Path) -> None:
-    first = hold(tmp_path)
+    first = hold(tmp_path, settings=BRIEF)
     before = read_all(tmp_path)
     lost = first.final["mixed"][1].path.name  # a later seed
     (tmp_path / lost).unlink()
-    second = hold(tmp_path)
+    second = hold(tmp_path, settings=BRIEF)
     after = read_all(tmp_path)
     assert second == first
     assert after.keys() == before.keys()

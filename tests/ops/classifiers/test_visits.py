@@ -9,48 +9,36 @@ import pytest
 
 from ops.classifiers.examples import Examples
 from ops.classifiers.sampling import find_weight, real_share
-from ops.classifiers.visits import count_mixed, count_passes, count_visits
+from ops.classifiers.visits import count_mixed, count_visits
 from ops.recipe.arms import Arm
 
 K, M = 1_000, 1_000_000
-# 100,000 steps of 2 x 256: real, generated, N; β, rows, steps of a pass, passes, visits per real and per generated
-# image, pairs of copies of an image in a batch.
+# Of AdaInf's published runs, 100,000 steps of 2 x 256: real, generated, N; β, and by its code's passes through copied
+# indices the rows and steps of a pass, which drops what is left of the rows, and how often each real image is shown.
 TABLE = [
-    (50 * K, 0, 1, 1.0, 50 * K, 97, 1030.9, 1031, None, 0.0),
-    (50 * K, M, 1, 0.0476, 1_050 * K, 2050, 48.8, 49, 48.8, 0.0),
-    (50 * K, M, 5, 0.2, 1_250 * K, 2441, 41.0, 205, 41.0, 0.08),
-    (50 * K, M, 10, 0.3333, 1_500 * K, 2929, 34.1, 341, 34.1, 0.26),
-    (50 * K, M, 20, 0.5, 2_000 * K, 3906, 25.6, 512, 25.6, 0.62),
-    (50 * K, 100 * K, 1, 0.3333, 150 * K, 292, 342.5, 342, 342.5, 0.0),
-    (25 * K, 0, 1, 1.0, 25 * K, 48, 2083, 2083, None, 0.0),
-    (5 * K, 0, 1, 1.0, 5 * K, 9, 11111, 11111, None, 0.0),
-    (5 * K, 500 * K, 10, 0.0909, 550 * K, 1074, 93.1, 931, 93.1, 0.19),
-    (100 * K, 0, 1, 1.0, 100 * K, 195, 512.8, 513, None, 0.0),
-    (100 * K, M, 1, 0.0909, 1_100 * K, 2148, 46.6, 47, 46.6, 0.0),
-    (100 * K, M, 10, 0.5, 2_000 * K, 3906, 25.6, 256, 25.6, 0.29),
+    (50 * K, 0, 1, 1.0, 50 * K, 97, 1031),
+    (50 * K, M, 1, 0.0476, 1_050 * K, 2050, 49),
+    (50 * K, M, 5, 0.2, 1_250 * K, 2441, 205),
+    (50 * K, M, 10, 0.3333, 1_500 * K, 2929, 341),
+    (50 * K, M, 20, 0.5, 2_000 * K, 3906, 512),
+    (50 * K, 100 * K, 1, 0.3333, 150 * K, 292, 342),
+    (25 * K, 0, 1, 1.0, 25 * K, 48, 2083),
+    (5 * K, 0, 1, 1.0, 5 * K, 9, 11111),
+    (5 * K, 500 * K, 10, 0.0909, 550 * K, 1074, 931),
+    (100 * K, 0, 1, 1.0, 100 * K, 195, 513),
+    (100 * K, M, 1, 0.0909, 1_100 * K, 2148, 47),
+    (100 * K, M, 10, 0.5, 2_000 * K, 3906, 256),
 ]
 
 
 @pytest.mark.parametrize("row", TABLE)
-def test_the_published_table(row: tuple[float, ...]) -> None:
-    real, generated, copies, share, rows, per_pass, passes, per_real, per_generated, pairs = row
-    found = count_passes(int(real), int(generated), int(copies), steps=100 * K, batch_size=256, ranks=2)
-    assert (found.rows, found.steps_per_pass) == (rows, per_pass)
-    assert found.share == pytest.approx(share, abs=5e-5)
-    assert found.passes == pytest.approx(passes, rel=2e-3)
-    assert found.per_real == pytest.approx(per_real, abs=0.7)
-    assert found.per_generated == (None if per_generated is None else pytest.approx(per_generated, rel=2e-3))
-    assert found.same_pairs == pytest.approx(pairs, abs=0.005)
-
-
-@pytest.mark.parametrize("row", TABLE)
-def test_drawing_shows_images_as_often_as_passes_but_for_what_these_drop(row: tuple[float, ...]) -> None:
-    real, generated, copies = (int(number) for number in row[:3])
-    passes = count_passes(real, generated, copies, steps=100 * K, batch_size=256, ranks=2)
-    share = real_share(copies, real, generated)
-    visits = count_visits(real, generated, share, steps=100 * K, batch_size=512)
-    kept = passes.steps_per_pass * 512 / passes.rows  # of a pass: the rest of it is dropped
-    assert visits.per_real == pytest.approx(passes.per_real * kept, rel=1e-9)
+def test_drawing_shows_images_as_often_as_published_passes_but_for_what_these_drop(row: tuple[float, ...]) -> None:
+    real, generated, copies, share, rows, per_pass, per_real = row
+    found = real_share(copies, int(real), int(generated))
+    assert found == pytest.approx(share, abs=5e-5)
+    visits = count_visits(int(real), int(generated), found, steps=100 * K, batch_size=512)
+    kept = per_pass * 512 / rows  # of a pass
+    assert visits.per_real == pytest.approx(per_real * kept, abs=0.7)
     assert visits.per_real * real + (visits.per_generated or 0) * generated == pytest.approx(100 * K * 512)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from ops.datasets.folds import LARGE, assign_folds, divide_for_choices, require_folds
+from ops.datasets.folds import LARGE, assign_folds, divide_for_choices, require_folds, require_whole_units
 from ops.errors import UserError
 
 
@@ -45,6 +45,21 @@ def test_units_stay_in_one_fold_and_classes_stay_balanced() -> None:
 def test_units_of_one_image_change_nothing() -> None:
     labels = np.arange(50) % 4
     assert np.array_equal(assign_folds(labels, 3, 1, np.arange(50)[::-1]), assign_folds(labels, 3, 1))
+    require_whole_units(labels, 3, 1, np.arange(50), "scorer.folds")
+
+
+def test_a_number_of_folds_is_refused_where_whole_units_leave_one_empty() -> None:
+    labels, patients = np.tile([0, 1], 12), np.repeat([0, 1], 12)
+    require_folds([12, 12], 3, "scorer.folds")  # there are images enough
+    sentence = (
+        "scorer.folds 4: equal .* stay in one fold, and that leaves 2 of the folds without an image; lower it to 2"
+    )
+    with pytest.raises(UserError, match=sentence):
+        require_whole_units(labels, 4, 0, patients, "scorer.folds")
+    require_whole_units(labels, 2, 0, patients, "scorer.folds")
+    every = np.zeros(24, int)
+    every[:2] = (1, 1)  # a patient beside whom another one has all other images
+    require_whole_units(labels, 2, 0, every, "scorer.folds")
 
 
 def test_a_unit_that_is_a_whole_class_is_divided() -> None:

@@ -16,7 +16,7 @@ from torch import Tensor
 from ops.datasets.folds import assign_folds
 from ops.datasets.pixels import PixelDataset, build_rows
 from ops.judging import judge as judging
-from ops.judging.judge import Judge, Quality, load_judge
+from ops.judging.judge import Judge, Quality, build_judge
 from ops.judging.scorer import Scorer, load_scorer, save_scorer, train_folds
 from ops.metrics.frechet import fit_gaussian, frechet_distance
 from ops.metrics.manifold import compare_manifolds, fit_manifold
@@ -67,9 +67,9 @@ def scorer(folder: Path) -> Scorer:
 
 
 @pytest.fixture(scope="module")
-def judge(folder: Path, train: tuple[Tensor, np.ndarray], held_out: Tensor) -> Judge:
+def judge(scorer: Scorer, train: tuple[Tensor, np.ndarray], held_out: Tensor) -> Judge:
     unused = np.arange(90) % CLASSES
-    return load_judge(folder, make_dataset(*train, "train"), make_dataset(held_out, unused, "validation"))
+    return build_judge(scorer, make_dataset(*train, "train"), make_dataset(held_out, unused, "validation"))
 
 
 @pytest.fixture(scope="module")

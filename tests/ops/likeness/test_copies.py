@@ -104,6 +104,19 @@ def test_a_repeat_is_of_an_earlier_image_of_its_label(stream: tuple[Tensor, np.n
     assert (labels[found.nearest[later]] == labels[later]).all()
 
 
+@pytest.mark.filterwarnings("error")
+def test_among_few_images_distances_are_relative_to_the_spacing_of_the_real_ones() -> None:
+    """A rough spacing needs five images; two classes of two have none."""
+    train, drawn = draw(4), draw(3, seed=1)
+    references = fit_references(train)
+    images = torch.cat([drawn, drawn[1:2].flip(-1)])
+    found = measure_repeats(references, images, np.zeros(4, np.int64))
+    assert np.isinf(found.distance[0]) and (found.distance[1:3] > 0.5).all()
+    assert found.distance[3] < 0.1 and found.nearest[3] == 1
+    alone = measure_repeats(fit_references(train[:0]), images, np.zeros(4, np.int64))
+    assert np.isinf(alone.distance[0]) and (alone.distance[1:3] > 0.5).all() and alone.distance[3] < 0.1
+
+
 def test_repeats_depend_neither_on_later_images_nor_on_batches(stream: tuple[Tensor, np.ndarray]) -> None:
     images, labels = stream
     references = fit_references(draw(60))

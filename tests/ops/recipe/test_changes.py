@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from ops.errors import UserError
-from ops.recipe.changes import change_content, change_recipe, parse_changes, write_changes
+from ops.recipe.changes import change_content, change_recipe, keep_effective, parse_changes, write_changes
 from ops.recipe.loading import load_recipe
 from tests.workspaces import RECIPE, ROOT
 
@@ -91,6 +91,22 @@ def test_a_name_with_dots_is_found_before_it_is_divided(path: Path) -> None:
     path.write_text(path.read_text().replace("  expanded: {}\n", "  weight_0.5: {real_weight: 1}\n"))
     recipe, _ = change_recipe(path, {"expanded.weight_0.5.real_weight": 7})
     assert recipe.expanded["weight_0.5"].real_weight == 7
+
+
+def test_a_number_of_an_ingredient_is_one_key_of_the_grid(path: Path) -> None:
+    path.write_text(path.read_text().replace("  expanded: {}\n", "  expanded: {pairing: mixup}\n"))
+    changes = parse_changes(["classifier.grid.pairing.alpha=[0.2, 1.0]", "classifier.grid.weight_decay=[0.1]"])
+    recipe, lines = change_recipe(path, changes)
+    assert recipe.classifier.grid.axes["pairing.alpha"] == (0.2, 1.0)
+    assert lines[0] == "classifier.grid.pairing.alpha: default -> [0.2, 1.0]"
+    assert list(keep_effective(path, changes)) == ["classifier.grid.pairing.alpha"], "the decay is the default"
+    write_changes(path, changes)
+    assert load_recipe(path) == recipe and not keep_effective(path, changes)
+    _, lines = change_recipe(path, {"classifier.grid.pairing.alpha": [1.0]})
+    assert lines == ["classifier.grid.pairing.alpha: [0.2, 1.0] -> [1.0]"]
+    for kind, hint in (("mixup.alhpa", "'pairing.mixup.alpha'"), ("alhpa", "'pairing.alpha'")):
+        with pytest.raises(UserError, match=f"unknown key 'classifier.grid.pairing.{kind}'.*did you mean {hint}"):
+            change_recipe(path, {f"classifier.grid.pairing.{kind}": [1.0]})
 
 
 def test_a_number_of_a_bare_kind_can_be_changed_and_is_written_in_one_line(path: Path) -> None:

@@ -51,6 +51,14 @@ def parse(expanded: dict[str, Any] | None = None, **baselines: Any) -> Recipe:
             "strength has no effect in the arm 'x', which says itself how images are augmented; remove it",
         ),
         ({"beta": 0.5}, "beta has no effect in the baseline 'x', which has no generated images"),
+        (
+            {"strength": 0.5, "loss": "ldam", "trainer": "supervised"},
+            "loss: ldam needs hard labels, and strength 0.5 sets pairing: mixup, which blends them; add pairing:",
+        ),
+        (
+            {"strength": 0.5, "loss": "ldam", "trainer": "supervised", "pairing": "cutmix"},
+            "loss: ldam needs hard labels, and pairing: cutmix blends them; remove one",
+        ),
     ],
 )  # fmt: skip
 def test_what_cannot_be_gives_one_sentence(arm: dict[str, Any], sentence: str) -> None:

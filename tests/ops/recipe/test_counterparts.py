@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from ops.recipe.arms import Arm, check_ratios
+from ops.recipe.arms import Arm, check_ratios, check_smallest_ratios
 from ops.recipe.costs import measure_cost
 from ops.recipe.counterparts import check_guidance, find_counterpart, name_kind, pair_counterparts
 
@@ -81,6 +81,23 @@ def test_the_counterpart_has_the_same_ingredients_on_real_images() -> None:
     assert find_counterpart(Arm.model_validate({"pairing": {"kind": "mixup", "alpha": 0.3}}), baselines) is None
 
 
+def test_a_strength_and_a_preset_are_what_they_stand_for() -> None:
+    views = {"kind": "views", "preset": "asymmetric_adainf"}
+    named, strong = {"trainer": "byol", "augmentation": views}, {"trainer": "byol", "strength": 0.5}
+    spelt = {"augmentation": {"kind": "randaugment", "strength": 5.0, "shift": 1 / 16}}
+    spelt |= {"pairing": {"kind": "mixup", "alpha": 0.5}}
+    moco = {"trainer": "moco"}
+    for one, other in ((named, strong), (spelt, {"strength": 0.5}), (moco, {**moco, "strength": 1.0})):
+        arm, baselines = Arm.model_validate(other), read({"real": {}, "same": one})
+        assert arm != baselines["same"] and arm.spell_out() == baselines["same"].spell_out()
+        assert find_counterpart(arm, baselines) == "same"
+        check_guidance(baselines, {"a": arm})
+        sham = read({"a": one, "sham": {**other, "placebo": "mixed"}})
+        assert pair_counterparts({"real": Arm()}, sham, {})[-1] == ("a", "sham")
+    gentler = Arm.model_validate({"trainer": "byol", "strength": 0.4})
+    assert find_counterpart(gentler, read({"real": {}, "named": named})) is None
+
+
 def test_an_arm_is_paired_with_its_counterpart_and_its_placebo() -> None:
     baselines = read(BASELINES)
     expanded = read(
@@ -118,3 +135,16 @@ def test_a_ratio_counts_accepted_images_of_which_there_are_enough() -> None:
     check_ratios({"a": Arm.model_validate({"ratio": 50.0})}, None)  # classes that grow by different ratios
     assert find_counterpart(Arm.model_validate({"ratio": 5.0}), {"real": Arm()}) == "real"
     assert "ratio" not in Arm().model_dump()
+
+
+def test_a_ratio_that_leaves_no_class_an_image_is_refused() -> None:
+    def check(ratio: float, *sizes: int, wanted: tuple[int, ...] = (9, 9)) -> None:
+        check_smallest_ratios({"a": Arm.model_validate({"ratio": ratio}), "b": Arm()}, sizes, wanted)
+
+    check(0.1, 6, 2)
+    sentence = "ratio 0.1 of the arm 'a' is rounded to no generated image .* grows has 5 real ones; raise it"
+    with pytest.raises(ValueError, match=sentence):  # 0.5 is rounded to 0, the nearest even number
+        check(0.1, 5, 2)
+    with pytest.raises(ValueError, match="has 2 real ones"):
+        check(0.1, 600, 2, wanted=(0, 9))  # the large class grows by no image
+    check(0.3, 600, 2, wanted=(0, 9))

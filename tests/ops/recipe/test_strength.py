@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from ops.recipe.arms import Arm
 from ops.recipe.ingredients.pairings import Mixup, NoPairing
 from ops.recipe.ingredients.views import PRESETS, Standard, Views
-from ops.recipe.strength import change_strength, weaken_labelled, weaken_views
+from ops.recipe.strength import weaken_labelled, weaken_views
 
 # AdaInf's CIFAR configurations: crop, jitter, brightness, contrast, saturation, hue, grey, blur, solarize of view 2.
 PUBLISHED = {
@@ -94,18 +94,6 @@ def test_arms_without_these_keys_are_dumped_as_before() -> None:
     assert parse(augmentation="randaugment").augmentation.model_dump() == {
         "kind": "randaugment", "strength": 10.0, "flip": 0.5,
     }  # fmt: skip
-
-
-def test_another_strength_changes_what_the_old_one_meant_and_nothing_else() -> None:
-    own = {"kind": "views", "crop": 0.3}
-    arm = parse(trainer="simclr", strength=0.5, augmentation=own, real_weight=3.0)
-    changed = parse(**change_strength(arm.model_dump(), 1.0))
-    assert read(changed.augmentation) == (0.3, *PUBLISHED["standard"][1:]) and changed.real_weight == 3
-    arm = parse(strength=0.5, pairing={"kind": "mixup", "alpha": 0.2})
-    changed = parse(**change_strength(arm.model_dump(), 0.0))
-    assert changed.pairing == Mixup(alpha=0.2) and changed.augmentation.kind == "flip_crop"
-    assert parse(**change_strength(parse(strength=0.5).model_dump(), 0.8)) == parse(strength=0.8)
-    assert parse(**change_strength(parse(trainer="byol").model_dump(), 0.8)) == parse(trainer="byol", strength=0.8)
 
 
 @pytest.mark.parametrize("strength", [-0.1, 1.1, "much", True])

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from ops.classifiers.contrastive.diagnostics import TEMPERATURE, OnlineProbe, vote
-from ops.classifiers.contrastive.following import Follower, grow_decay
+from ops.classifiers.contrastive.following import Follower, choose_decay, grow_decay
 from ops.classifiers.contrastive.methods import METHODS, Method, Moco
 from ops.classifiers.networks.classifier import Classifier
 from ops.recipe.arms import Arm, SmallResNet
@@ -139,6 +139,17 @@ def test_an_average_follows_by_its_decay_which_grows() -> None:
     assert torch.allclose(follower.average.weight, expected)  # type: ignore[arg-type]
     decays = [grow_decay(0.99, 0.999, step, 100) for step in range(101)]
     assert decays == sorted(decays) and decays[0] == 0.99 and decays[-1] == 0.999
+
+
+def test_without_a_decay_byols_average_covers_a_twentieth_of_the_steps() -> None:
+    for steps in (21, 60, 200, 1_999):
+        assert 1 / (1 - choose_decay(steps)) == pytest.approx(steps / 20)
+    assert [choose_decay(steps) for steps in (1, 20, 2_000, 100_000)] == [0.0, 0.0, 0.99, 0.99]
+    trainer = Arm.model_validate({"trainer": "byol"}).trainer
+    network = Classifier(SmallResNet(width=4), (1, 12, 12), 3)
+    own = Arm.model_validate({"trainer": {"kind": "byol", "decay": 0.3}}).trainer
+    first = [METHODS["byol"](network, each, 50).follower.range for each in (trainer, own)]
+    assert first == [(0.6, 1.0), (0.3, 1.0)]
 
 
 def test_the_online_probe_learns_from_labels_and_leaves_features_alone() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -225,13 +226,22 @@ def test_every_step_of_every_seed_draws_noise_and_levels_of_its_own(tmp_path: Pa
     assert len(set(drawn)) == len(drawn) == 4 * STEPS
 
 
-def test_a_huge_learning_rate_ends_in_one_sentence_that_says_what_to_do(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("section", "advice"),
+    [
+        ("prior", "lower the prior's learning_rate (now 1e+30) or set prior.precision to fp32"),
+        (None, "lower learning_rate (now 1e+30) or set precision to fp32"),  # of a plan's timed steps
+    ],
+)
+def test_a_huge_learning_rate_ends_in_one_sentence_that_says_what_to_do(
+    tmp_path: Path, section: str | None, advice: str
+) -> None:
     settings = SETTINGS.model_copy(update={"learning_rate": 1e30, "warmup_steps": 0})
     with pytest.raises(
         TrainingDiverged,
-        match=r"loss became (nan|inf), the norm of its gradient (nan|inf), at step \d+; lower the generator's",
+        match=rf"loss became (nan|inf), the norm of its gradient (nan|inf), at step \d+; {re.escape(advice)}$",
     ):
-        train_toys(build_unet(), tmp_path, settings)
+        train_toys(build_unet(), tmp_path, settings, section=section)
     assert issubclass(TrainingDiverged, GrowsetError)
 
 
