@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,6 @@ import pytest
 import torch
 from torch import Tensor
 
-from ops.chain.parts import watching
 from ops.chain.parts.units import take_seeds
 from ops.chain.parts.watching import OBSERVED, Watch, build_watch
 from ops.datasets.pixels import PixelDataset
@@ -102,15 +102,13 @@ def test_memorisation_ends_training_and_is_never_the_best(scorer: Path, tmp_path
     assert read_json(tmp_path / LEARNING_CURVE)[0]["copies"] == 1.0
 
 
-def test_a_moment_that_the_gate_of_variants_would_refuse_is_not_kept(
-    scorer: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_moment_that_the_gate_of_variants_would_refuse_is_not_kept(scorer: Path, tmp_path: Path) -> None:
     train, lines, usable = make_sides(80, 1), list[str](), {}
-    monkeypatch.setattr(watching, "load_scorer", lambda folder: SideScorer(np.arange(80) % 2))
     observer = build_watch(
         scorer, train, make_sides(40, 2), folder=tmp_path, max_copies=1.0, sink=lines.append, inputs=ALL,
         seeds=take_seeds(train),
     )  # fmt: skip
+    observer = replace(observer, scorer=SideScorer(np.arange(80) % 2))
     for step, strength in enumerate((COPIES, MOVES, DESTROYS)):
         generator = PerturbGenerator({"strength": strength})
         seen = observer.observe(step, lambda feeds, of=generator: of.sample(feeds, SamplerSettings()))
