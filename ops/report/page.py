@@ -39,6 +39,7 @@ from ops.report.real_images import collect_real
 from ops.report.resemblance import judge_resemblance
 from ops.report.usability import collect_sheets, collect_usability
 from ops.report.variants import ADVICE, collect_seeds, collect_variants
+from ops.report.worth import collect_worth
 from ops.stages.seen import LEARNT_FROM_POOL, read_seen
 from ops.stages.several import read_part
 from ops.stages.unused import read_unused
@@ -81,6 +82,9 @@ def collect_facts(
         "evaluations": _count_looks(workspace, expansion, metrics["verdict"]),
         "verdict": verdict,
         "used": used,
+        "worth": collect_worth(
+            inputs, verdict, settings, generated=metrics["mixed_dataset"]["generated"], seconds=seconds
+        ),
         "prior": None if seen is None else seen.told,
         "usability": collect_usability(inputs["generator_onnx"]),
         "variants": collect_variants(inputs["generator_onnx"]),
