@@ -11,7 +11,7 @@ from pathlib import Path
 from benchmarks.parts.harness import Row, use_cores, write_result
 from benchmarks.parts.label_curves import LAWS, Setting, measure_coverage
 
-GAINS, TRIALS = (-0.02, 0.0, 0.01, 0.03), 400
+GAINS, TRIALS = (-0.02, 0.0, 0.01, 0.03), 300
 SETTINGS = {"1,000 images": Setting(), "250 images": Setting(images=250, spread=0.03)}
 FITTED = ("power", "power without a floor", "logarithm")  # laws of the family
 

@@ -31,7 +31,7 @@ def collect_worth(
 
     inputs: folders by stage. generated: images that passed the filters. seconds: of the stages that were run here.
     """
-    if CURVE not in inputs:
+    if settings.worth is None:
         return None
     curve = LabelCurve.from_dict(read_json(inputs[CURVE] / LABEL_CURVE))
     made = [stage for stage in MAKING if stage in inputs]
