@@ -77,13 +77,19 @@ def collect_facts(
     best_step = None if not trained else metrics["generator"].get("best_step")  # a prior draws no class
     verdict = read_json(inputs["verdict"] / VERDICT)
     kinds = {row["arm"]: row["kind"] for row in verdict["arms"]}
+    inspection = collect_real(inputs["real_images"], expansion)
     return {
         "expansion": expansion,
         "evaluations": _count_looks(workspace, expansion, metrics["verdict"]),
         "verdict": verdict,
         "used": used,
         "worth": collect_worth(
-            inputs, verdict, settings, generated=metrics["mixed_dataset"]["generated"], seconds=seconds
+            inputs,
+            verdict,
+            settings,
+            generated=metrics["mixed_dataset"]["generated"],
+            suspects=inspection["suspect_count"],
+            seconds=seconds,
         ),
         "prior": None if seen is None else seen.told,
         "usability": collect_usability(inputs["generator_onnx"]),
@@ -94,7 +100,7 @@ def collect_facts(
         "classes": len(names),
         "images": {split: metrics["real_images"][split] for split in ("train", "validation", "test")},
         "conversions": metrics["real_images"]["conversions"],
-        "inspection": collect_real(inputs["real_images"], expansion),
+        "inspection": inspection,
         "mix": metrics["mixed_dataset"],
         "examples": _collect_examples(train, accepted, inputs, names, settings.examples_per_class),
         "filters": collect_filters(inputs) if used else None,

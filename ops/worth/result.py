@@ -21,6 +21,7 @@ from ops.worth.money import Prices, tell_price
 from ops.worth.telling import explain_worth, tell_worth
 
 DRAWS, LUCK = 2000, 0  # of laws and gains, and the seed of both
+MORE = 1.5  # times the labels that there are: half as many again
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,13 @@ def value_gains(
     verdict: the content of verdict.json. generated: images that the challenger learnt from beside the real ones.
     seconds: that making them took; None where it is not known.
     """
-    found: dict[str, Any] = {"curve": curve.to_dict(), "enough": curve.is_enough, "rows": [], "law": None}
+    found: dict[str, Any] = {
+        "curve": curve.to_dict(),
+        "enough": curve.is_enough,
+        "rows": [],
+        "law": None,
+        "more_labels": None,
+    }
     if not curve.is_enough:
         return {**found, "sentences": [_tell_lack(curve)]}
     fit = fit_curve(curve, DRAWS, np.random.default_rng(LUCK))
@@ -74,7 +81,27 @@ def value_gains(
             "The points lie farther from every law that was tried than chance explains, so their errors were enlarged"
             f" {fit.enlarged:.1f} times."
         )
-    return {**found, "rows": [row.to_dict() for row in rows], "law": _describe_law(fit, curve), "sentences": sentences}
+    more = _find_more_labels(curve, fit, confidence)
+    return {
+        **found,
+        "more_labels": more,
+        "rows": [row.to_dict() for row in rows],
+        "law": _describe_law(fit, curve),
+        "sentences": sentences,
+    }
+
+
+def _find_more_labels(curve: LabelCurve, fit: Fit, confidence: float) -> dict[str, Any] | None:
+    """What MORE as many labels would gain on validation by the curve; None where it does not reach so far."""
+    if curve.sizes[-1] < MORE * curve.sizes[0]:
+        return None
+    tail = (1.0 - confidence) / 2.0
+    gains = [laws.errors - laws.find_errors([MORE * curve.sizes[-1]])[:, 0] for laws in (fit.free, fit.bending)]
+    limits = np.array([np.quantile(each[1:], [tail, 1.0 - tail]) for each in gains])
+    estimate = float(gains[0][0])
+    gain = {"estimate": estimate, "low": min(estimate, limits[:, 0].min()), "high": max(estimate, limits[:, 1].max())}
+    labels = round((MORE - 1.0) * curve.points[-1].images)
+    return {"labels": labels, "gain": {key: float(value) for key, value in gain.items()}}
 
 
 def _tell_lack(curve: LabelCurve) -> str:

@@ -215,8 +215,9 @@ def show_result(result: Mapping[str, Any]) -> None:
     for name, row in ways:
         show(name, row, f"  {format_points(row['over_baseline'])}")
     click.echo(f"\n{result['sentence']}")
-    for sentence in result.get("worth", {}).get("sentences", ()):
-        click.echo(sentence)
+    if "worth" in result:
+        for sentence in (*result["worth"]["sentences"], result["worth"]["steps"]["sentence"]):
+            click.echo(sentence)
     click.echo(f"report: {result['report']}")
     click.echo(describe_duration(result["seconds"]))
     if not result.get("rehearsal"):

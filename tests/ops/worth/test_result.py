@@ -18,6 +18,13 @@ from tests.reports import make_facts, make_verdict
 
 CURVE = simulate_curve(LAWS["power"], Setting(), np.random.default_rng(0))
 
+STEPS = [
+    {"name": "more", "state": "open", "gain": {"estimate": 0.02, "low": 0.01, "high": 0.03}, "where": "validation",
+     "cost": "500 labels", "how": "label them"},
+    {"name": "a prior", "state": "not measured", "gain": None, "where": "test", "cost": "",
+     "how": "growset docs priors"},
+]  # fmt: skip
+
 
 def value(curve: LabelCurve = CURVE, prices: Prices | None = None, **changes: Any) -> dict[str, Any]:
     verdict = make_verdict()
@@ -34,6 +41,9 @@ def test_every_gain_over_the_picked_baseline_is_a_row() -> None:
     worth = found["rows"][0]["worth"]
     assert worth["least"] <= worth["low"] <= worth["estimate"] <= worth["high"] <= worth["most"]
     assert found["sentences"][0].startswith("These 97 generated images are worth")
+    more = found["more_labels"]
+    assert more["labels"] == 500 and 0.0 < more["gain"]["low"] < more["gain"]["estimate"] < more["gain"]["high"]
+    assert LAWS["power"](1000) - LAWS["power"](1500) == pytest.approx(more["gain"]["estimate"], abs=0.01)
     assert len(found["law"]["errors_by_size"]) == len(found["curve"]["points"]) == 4
     assert found == value(), "equal results give equal figures"
 
@@ -70,9 +80,13 @@ def test_a_curve_that_no_law_fits_says_that_its_errors_were_enlarged() -> None:
 
 @pytest.mark.parametrize("points", [4, 2])
 def test_the_page_shows_sentences_gains_and_the_curve(points: int) -> None:
-    worth = value(LabelCurve.from_dict({**CURVE.to_dict(), "points": CURVE.to_dict()["points"][-points:]}))
+    steps = {"sentence": "The best next step of those that were measured: more labels.", "rows": STEPS}
+    worth = {"steps": steps} | value(
+        LabelCurve.from_dict({**CURVE.to_dict(), "points": CURVE.to_dict()["points"][-points:]})
+    )
     plain = render_page(make_facts())
     text = " ".join(re.sub(r"<[^>]+>", "", render_page(make_facts() | {"worth": worth})).split())
     assert "What gains are worth in real labels" in text and "What gains are worth" not in plain
+    assert "What would help most here" in text and steps["sentence"] in text and "growset docs priors" in text
     assert all(row["told"] in text for row in worth["rows"])
     assert text.count(worth["sentences"][0]) == 2, "below the verdict, and where it is explained"
