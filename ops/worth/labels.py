@@ -21,7 +21,7 @@ import numpy as np
 from ops.verdict.estimate import FloatArray, find_critical
 from ops.worth.curve import Fit
 
-REACH = 4.0  # by simulation: laws that are none of the family cover up to it (`growset bench worth`)
+REACH = 4.0  # times all labels; up to it intervals hold by simulation (`growset bench worth`)
 
 
 @dataclass(frozen=True)
