@@ -77,8 +77,11 @@ def _choose(ranked: list[Step]) -> str:
     """The best next step: the largest gain of the open ones that is shown to be one."""
     shown = [row for row in ranked if row.state == "open" and row.gain is not None and row.gain["low"] > 0.0]
     if not shown:
-        open_ones = [row.name for row in ranked if row.state == "not measured"]
-        rest = f"; not measured yet: {', '.join(open_ones)}" if open_ones else ""
+        unknown = [row.name for row in ranked if row.state == "not measured"]
+        rest = f"; not measured yet: {', '.join(unknown)}" if unknown else ""
+        first = next((row for row in ranked if row.state == "open" and row.gain is not None), None)
+        if first is not None and first.gain is not None and first.gain["estimate"] > 0.0:
+            rest = f"; largest by its estimate is {first.name}, {format_points(first.gain)} points{rest}"
         return f"Nothing that was measured here is shown to gain over the picked baseline{rest}."
     best = shown[0]
     assert best.gain is not None
@@ -96,36 +99,55 @@ def _differ(found: Measured, arm: str, other: str) -> dict[str, float]:
 
 
 def _list_ingredients(found: Measured) -> list[Step]:
-    """Augmentation and mixing of the picked baseline, each against the arm that differs in it alone."""
+    """Augmentation and mixing of the picked baseline, or what other arms have of them, each by two arms that differ in
+    it alone."""
     baseline = found.verdict["baseline"]
-    own, rows = found.baselines[baseline], []
+    own, rows, cost = found.baselines[baseline], [], "the same number of steps"
     for key, name in PARTS.items():
-        alike = {
-            arm: keys[key]["kind"]
-            for arm, keys in found.baselines.items()
-            if arm in found.correct and arm != baseline and _drop(keys, key) == _drop(own, key)
-        }
-        without = next((arm for arm, kind in alike.items() if kind == "none"), None)
-        cost = "the same number of steps"
         if own[key]["kind"] != "none":
             title = f"{name}: {own[key]['kind']} instead of none"
-            if without is None:
+            if (pair := _find_pair(found, key)) is None:
                 how = f"an arm like {baseline} with {key}: none among the baselines would measure it"
                 rows.append(Step(title, "not measured", None, "test", cost, how))
             else:
-                rows.append(Step(title, "taken", _differ(found, baseline, without), "test", cost, f"{baseline} has it"))
+                how = f"{baseline} has it; measured as {pair[0]} against {pair[1]}"
+                rows.append(Step(title, "taken", _differ(found, *pair), "test", cost, how))
             continue
+        others = [arm for arm in found.baselines if arm in found.correct and _is_alike(found, arm, baseline, key)]
         rows += [
             Step(
-                f"{name}: {kind}", "open", _differ(found, arm, baseline), "test", cost,
+                f"{name}: {found.baselines[arm][key]['kind']}", "open", _differ(found, arm, baseline), "test", cost,
                 f"train as {arm}, which validation did not pick",
             )
-            for arm, kind in alike.items()
+            for arm in others
         ]  # fmt: skip
-        if not alike:
+        if not others:
             how = f"an arm like {baseline} with {key} among the baselines"
             rows.append(Step(name, "not measured", None, "test", cost, how))
     return rows
+
+
+def _find_pair(found: Measured, key: str) -> tuple[str, str] | None:
+    """A trained arm with the picked baseline's ingredient, and one without any, otherwise alike: the baseline itself if
+    it has such a counterpart, else another arm."""
+    baseline = found.verdict["baseline"]
+    chosen = found.baselines[baseline][key]
+    arms = [arm for arm in found.baselines if arm in found.correct]
+    pairs = [
+        (arm, other)
+        for arm in sorted(arms, key=lambda arm: arm != baseline)
+        for other in arms
+        if found.baselines[arm][key] == chosen
+        and found.baselines[other][key]["kind"] == "none"
+        and _is_alike(found, arm, other, key)
+    ]
+    return pairs[0] if pairs else None
+
+
+def _is_alike(found: Measured, arm: str, other: str, key: str) -> bool:
+    """Whether two arms differ in this ingredient, and in nothing else."""
+    one, two = found.baselines[arm], found.baselines[other]
+    return one[key] != two[key] and _drop(one, key) == _drop(two, key)
 
 
 def _drop(keys: Mapping[str, Any], key: str) -> dict[str, Any]:
@@ -188,7 +210,7 @@ def _list_mended(found: Measured) -> list[Step]:
     if not found.suspects:
         return []
     paid = "" if found.prices.label is None else f", {found.prices.tell(found.prices.label * found.suspects)}"
-    how = "correct them in the source (`growset inspect`), and run it again"
+    how = "correct them in the source (growset inspect), and run it again"
     cost = f"{found.suspects:,} label{'' if found.suspects == 1 else 's'} to look at{paid}"
     return [Step("mended labels", "not measured", None, "test", cost, how)]
 
@@ -200,6 +222,6 @@ def _list_prior(found: Measured) -> list[Step]:
     return [
         Step(
             "a prior", "not measured", None, "test", "images without labels, and its training",
-            "a recipe with prior: {pool: …} on the same source (`growset docs priors`)",
+            "a recipe with prior: {pool: …} on the same source (growset docs priors)",
         )
     ]  # fmt: skip

@@ -36,15 +36,17 @@ def read_prices(settings: PriceSettings | None) -> Prices:
 def tell_price(worth: Worth, classes: int, prices: Prices, seconds: float | None) -> str | None:
     """A sentence on what so many labels would cost, and on what the images did; None where no price is known.
 
+    A loss is worth no labels, so these have no price then.
+
     seconds: that making the images took; None where it is not known.
     """
     parts = []
-    if prices.label is not None and worth.is_told and worth.high > 0.0:
+    if prices.label is not None and worth.is_told and worth.estimate > 0.0:
         labels = [max(0.0, each) * classes for each in (worth.estimate, worth.low, worth.high)]
         estimate, low, high = (prices.tell(each * prices.label) for each in labels)
         more = "more than " * (worth.high == worth.most)
         least = "more than " * (worth.estimate == worth.most)
-        parts.append(f"as many labels in all {classes} classes would cost {least}{estimate} ({low} to {more}{high})")
+        parts.append(f"that many labels, in all {classes} classes, cost {least}{estimate} ({low} to {more}{high})")
     if prices.hour is not None:
         spent = "was not measured here" if seconds is None else f"cost {prices.tell(prices.hour * seconds / HOUR)}"
         parts.append(f"this machine's time to make the images {spent}")

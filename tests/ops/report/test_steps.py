@@ -51,6 +51,13 @@ def test_each_row_changes_one_thing_and_has_the_difference_of_stored_answers() -
     assert rows["flipped, ensemble of 5"]["cost"] == "5 evaluations of each image"
 
 
+def test_an_ingredient_without_a_counterpart_is_measured_by_other_arms_that_differ_in_it_alone() -> None:
+    verdict = make_verdict() | {"baseline": "mixed"}
+    row = rank(verdict=verdict)[1]["augmentation: auto instead of none"]
+    assert row["gain"]["estimate"] == pytest.approx(60 / 400) and row["state"] == "taken"
+    assert row["how"] == "mixed has it; measured as flipped against real"
+
+
 def test_open_rows_come_first_the_largest_gain_on_top() -> None:
     sentence, rows = rank()
     states = [row["state"] for row in rows.values()]
@@ -91,8 +98,8 @@ def test_without_a_shown_gain_nothing_is_recommended() -> None:
     verdict["same_compute"] = [row | {"over_baseline": make_interval(0.0)} for row in verdict["same_compute"]]
     sentence = rank(verdict=verdict, correct=same, worth={"more_labels": unsure})[0]
     assert sentence == (
-        "Nothing that was measured here is shown to gain over the picked baseline; not measured yet: longer training,"
-        " mended labels, a prior."
+        "Nothing that was measured here is shown to gain over the picked baseline; largest by its estimate is half as"
+        " many labels again, +1.0 (−1.0 to +3.0) points; not measured yet: longer training, mended labels, a prior."
     )
 
 

@@ -65,7 +65,7 @@ def test_without_generated_images_only_other_ways_are_told() -> None:
 
 
 def test_prices_add_a_sentence() -> None:
-    assert "would cost" in value(prices=Prices("EUR", 0.1, 1.0))["sentences"][1]
+    assert "in all 10 classes, cost" in value(prices=Prices("EUR", 0.1, 1.0))["sentences"][1]
 
 
 def test_an_arm_with_a_teacher_is_read_off_another_curve_and_says_so() -> None:

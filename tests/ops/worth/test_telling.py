@@ -46,7 +46,7 @@ def test_prices_are_those_of_labels_in_all_classes_and_of_hours() -> None:
     assert prices == Prices("EUR", 0.1, 1.2)
     told = tell_price(Worth(37.0, 12.0, 300.0, -87.5, 300.0), 10, prices, 1800.0)
     assert told == (
-        "As many labels in all 10 classes would cost 37.00 EUR (12.00 EUR to more than 300 EUR); this machine's time to"
+        "That many labels, in all 10 classes, cost 37.00 EUR (12.00 EUR to more than 300 EUR); this machine's time to"
         " make the images cost 0.60 EUR."
     )
     lost = tell_price(Worth(-37.0, -80.0, -12.0, -87.5, 300.0), 10, prices, None)
