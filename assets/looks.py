@@ -60,6 +60,9 @@ LOOKS: dict[str, Look] = {
     "expanded_classifiers": Look(
         "The arms on the mixed dataset, trained under the same rules.", frozenset({"pytorch"})
     ),
+    "label_curve": Look(
+        "Accuracy of the picked baseline against the number of its labels.", frozenset({"pytorch", "json"})
+    ),
     "folds": Look("The whole chain on folds of all images.", frozenset({"pytorch", "parquet"})),
     "verdict": Look(
         "Helps, no evidence or hurts: closed-form intervals over test images and seeds.",
@@ -220,6 +223,17 @@ def _describe_teachers(look: Look, recipe: Recipe) -> Look:
     return replace(look, description=f"Networks of baseline arms that label images for other arms: {', '.join(arms)}.")
 
 
+def _describe_label_curve(look: Look, recipe: Recipe) -> Look:
+    if recipe.report.worth is None:
+        return replace(
+            look,
+            description="Empty: the recipe does not ask what gains are worth in labels (`report.worth`).",
+            kinds=frozenset({"json"}),
+        )
+    shares = ", ".join(f"{100 * share:g} %" for share in recipe.report.worth.shares)
+    return replace(look, description=f"{look.description} Trained with {shares} of them, and with all.")
+
+
 def _describe_folds(look: Look, recipe: Recipe) -> Look:
     if recipe.verdict.folds is None:
         return replace(
@@ -254,6 +268,7 @@ DETAILS: dict[str, Callable[[Look, Recipe], Look]] = {
     "baseline_classifiers": _describe_baselines,
     "teachers": _describe_teachers,
     "expanded_classifiers": _describe_expanded,
+    "label_curve": _describe_label_curve,
     "folds": _describe_folds,
     "verdict": _describe_verdict,
 }

@@ -19,6 +19,7 @@ ON_DEVICE = frozenset(  # the assets that compute on the torch device; the other
         "generated_images",
         "baseline_classifiers",
         "expanded_classifiers",
+        "label_curve",
         "folds",
     }
 )

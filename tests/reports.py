@@ -212,7 +212,7 @@ def make_facts() -> dict[str, Any]:
         "examples": [{"name": CLASSES[0], "real": PICTURE, "generated": PICTURE},
                      {"name": CLASSES[1], "real": PICTURE, "generated": None}],
         "used": True, "usability": [make_usability()], "variants": [], "seeds": None, "imagination": [], "sheets": [],
-        "classes": len(CLASSES), "prior": None, "unlabelled": None,
+        "classes": len(CLASSES), "prior": None, "unlabelled": None, "worth": None,
         "filters": make_filters(),
         "measures": describe_measures(list_measures(len(CLASSES)), CLASSES),
         "generator": {"kind": "flow", "parameters": 123_456, "training_images": 1920, "final_loss": 0.2,

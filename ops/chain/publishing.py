@@ -19,7 +19,7 @@ from ops.datasets.unlabelled import find_growing, name_classes, write_labels
 from ops.errors import EnvironmentFault, GeneratorNotUsed
 from ops.files.hashing import hash_json
 from ops.files.manifests import MANIFEST, PUBLISHED, describe_output, read_manifest
-from ops.files.outputs import CARD, DATA, REPORT, VERDICT
+from ops.files.outputs import CARD, DATA, REPORT, VERDICT, WORTH
 from ops.files.storage import read_json, recover_folder, replace_folder, write_json, write_text
 from ops.filters.results import read_results
 from ops.history.committing import commit_publication, is_committed
@@ -34,6 +34,7 @@ from ops.recipe.unlabelled import list_shown
 from ops.remotes.torn_objects import remove_torn
 from ops.remotes.transfer import default_remote, find_faults, push
 from ops.report.card import TEMPLATE, render_card
+from ops.report.card import WORTH as WORTH_TEMPLATE
 from ops.report.origin import find_origin
 from ops.sources.spec import load_source_spec
 from ops.stages.integrity import is_intact, require_intact
@@ -92,6 +93,8 @@ def identify_publication(workspace: Workspace, expansion: str, recipe: Recipe) -
     origin = find_origin(_is_trained_here(recipe), refused, seen, weights, _is_tuned(recipe), seeing, without)
     facts = [TEMPLATE, licence, expansion, recipe.seed, recipe.mix.real_weight, _has_own_weights(recipe), origin]
     inputs["card"] = hash_json(facts)
+    if (worth := _read_worth(workspace, expansion, recipe)) is not None:
+        inputs["worth"] = hash_json([WORTH_TEMPLATE, worth])
     return {"stage": PUBLISHED, "fingerprint": hash_json(inputs), "inputs": inputs}
 
 
@@ -106,6 +109,14 @@ def _read_without_labels(workspace: Workspace, expansion: str) -> tuple[WithoutL
     """The images without labels that are expanded, and their licence; None where the labelled ones are."""
     found = read_without_labels(workspace.output(expansion, "real_images"))
     return None if found is None else (found, load_source_spec(workspace.source_path(found.source)).licence)
+
+
+def _read_worth(workspace: Workspace, expansion: str, recipe: Recipe) -> dict[str, Any] | None:
+    """What gains are worth in labels, as the report tells it; None where the recipe does not ask."""
+    if recipe.report.worth is None:
+        return None
+    worth: dict[str, Any] = read_json(workspace.output(expansion, "report") / WORTH)
+    return worth
 
 
 def _is_trained_here(recipe: Recipe) -> bool:
@@ -129,7 +140,8 @@ def _has_own_weights(recipe: Recipe) -> bool:
 
 
 def _publish(workspace: Workspace, expansion: str, recipe: Recipe) -> Publication:
-    require_intact(workspace, expansion, PUBLISHED_INPUTS)
+    inputs = [*PUBLISHED_INPUTS, *(["report"] if recipe.report.worth is not None else [])]
+    require_intact(workspace, expansion, inputs)
     if refusal := find_refusal(workspace, expansion):
         raise refusal
     identity = identify_publication(workspace, expansion, recipe)
@@ -144,7 +156,7 @@ def _publish(workspace: Workspace, expansion: str, recipe: Recipe) -> Publicatio
             shutil.rmtree(staged)
         staged.mkdir(parents=True)
         metrics = build_dataset(workspace, expansion, recipe, staged)
-        require_intact(workspace, expansion, PUBLISHED_INPUTS)
+        require_intact(workspace, expansion, inputs)
         if identify_publication(workspace, expansion, workspace.load_recipe(expansion)) != identity:
             raise EnvironmentFault(
                 f"the inputs of the published '{expansion}' changed meanwhile; nothing was published, run it again:"
@@ -247,7 +259,7 @@ def _hash_configuration(workspace: Workspace) -> str:
 
 
 def build_dataset(workspace: Workspace, expansion: str, recipe: Recipe, folder: Path) -> dict[str, Any]:
-    """Write data/*.parquet, README.md (card) and verdict.json into `folder`."""
+    """Write data/*.parquet, README.md (card), verdict.json and, where the recipe asks, worth.json into `folder`."""
     real, generated = (workspace.output(expansion, name) for name in ("real_images", "generated_images"))
     index = read_index(workspace.output(expansion, "mixed_dataset"))
     mixed, names = read_mixed(index, find_growing(real), generated), name_classes(real)
@@ -261,6 +273,8 @@ def build_dataset(workspace: Workspace, expansion: str, recipe: Recipe, folder: 
         write_shards(folder / DATA, PixelDataset(dataset.images, dataset.rows, names), prefix=split)
     verdict = read_json(workspace.output(expansion, "verdict") / VERDICT)
     write_json(folder / VERDICT, verdict)
+    if (worth := _read_worth(workspace, expansion, recipe)) is not None:
+        write_json(folder / WORTH, worth)
     table = (
         train.rows.group_by("label")
         .agg(real=(~pl.col("is_generated")).sum(), generated=pl.col("is_generated").sum())
@@ -285,6 +299,7 @@ def build_dataset(workspace: Workspace, expansion: str, recipe: Recipe, folder: 
         tuned=_is_tuned(recipe),
         seeing=list_shown(recipe.data, recipe.baselines),
         without=_read_without_labels(workspace, expansion),
+        worth=worth,
     )
     write_text(folder / CARD, card)
     filtered = read_part(accepted)["metrics"]

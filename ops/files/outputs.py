@@ -45,11 +45,13 @@ QUALITY = "quality.json"  # metrics of the accepted images as a set
 
 TEACHERS = "teachers.json"  # names of the arms whose networks lie beside it
 RESULTS = "results.json"  # of baseline_classifiers and expanded_classifiers
+LABEL_CURVE = "label_curve.json"  # of label_curve: accuracy against labels, {} where a recipe asks for no worth
 FOLDS = "folds.json"  # of folds, as the next: what each fold found, {} where a recipe has no folds
 FOLD_ANSWERS = "answers.parquet"  # each network's answers about the test images of its fold
 VERDICT = "verdict.json"  # of verdict, and in a published dataset
 RUNS = "runs.parquet"  # of verdict: each network's answers about the test images
 REPORT = "report.html"  # of report
+WORTH = "worth.json"  # of report, where a recipe asks for it, and in a published dataset: gains as real labels
 
 DATA = "data"  # of a published dataset: the folder of its shards
 CARD = "README.md"  # of a published dataset

@@ -88,9 +88,10 @@ def estimate_seconds(
         "baseline_classifiers": trained["baseline_classifiers"],
         "expanded_classifiers": trained["expanded_classifiers"],
     }
+    curve = {} if recipe.report.worth is None else {"label_curve": trained["label_curve"]}
     answer = speeds.answer * work.networks / workers
     if recipe.verdict.folds is None:
-        return {**prior, **seconds, "verdict": trained["verdict"] + answer * images.test}
+        return {**prior, **seconds, **curve, "verdict": trained["verdict"] + answer * images.test}
     # Each fold repeats all of these but the prior, and each image is a test image once.
     return {**prior, **seconds, "folds": recipe.verdict.folds * sum(seconds.values()) + answer * images.total}
 

@@ -83,7 +83,8 @@ Phases = tuple[tuple[Training, ...], ...]
 class Work:
     """The trainings of each stage.
 
-    more: those of a learning curve and of a second look. networks: so many are shown the test images.
+    more: those of a learning curve and of a second look. labels: those on parts of the labels. networks: so many are
+    shown the test images.
     """
 
     policy: Phases
@@ -92,6 +93,7 @@ class Work:
     expanded: Phases
     more: Phases
     networks: int
+    labels: Phases = ()
 
     @property
     def stages(self) -> dict[str, Phases]:
@@ -100,6 +102,7 @@ class Work:
             "scorer": self.scorer,
             "baseline_classifiers": self.baselines,
             "expanded_classifiers": self.expanded,
+            "label_curve": self.labels,
             "verdict": self.more,
         }
 
@@ -141,6 +144,7 @@ def count_work(
         expanded=expanded[0],
         more=(*_trace(settled, baselines[1], expanded[1]), *((tuple(once * classifier.seeds),) if looks == 2 else ())),
         networks=(judged + 2) * classifier.seeds * looks,  # the two compared arms see mirrored images too
+        labels=_take_parts(settled, baselines[1]),
     )
 
 
@@ -201,6 +205,16 @@ def _trace(settled: Recipe, baselines: Sequence[Training], expanded: Sequence[Tr
     return tuple(
         tuple(replace(arm, steps=length) for length in list_lengths(arm.steps) for _ in range(seeds)) for arm in dearest
     )
+
+
+def _take_parts(settled: Recipe, baselines: Sequence[Training]) -> Phases:
+    """The trainings on parts of the labels, share by share; the dearest baseline without a teacher stands for the one
+    to be picked."""
+    if (worth := settled.report.worth) is None:
+        return ()
+    untaught = [training for training in baselines if not training.unit.teachers]
+    dearest = max(untaught, key=lambda training: _weigh(training, settled.classifier.seeds))
+    return ((dearest,) * worth.seeds,) * len(worth.shares)
 
 
 def _weigh(training: Training, seeds: int) -> float:

@@ -24,23 +24,25 @@ LATER_KEYS: dict[str, Any] = {
     "sampler.imagination.profile": None,
     "plan.seeds": "all",
     "data.unlabelled": None,
+    "report.worth": None,
+    "report.prices": None,
 }
 
 
 def stage_settings(recipe: Recipe, stage: str) -> dict[str, Any]:
     """The recipe keys that `stage` reads, with defaults filled in, JSON-ready; its switch alone where that is null."""
     resolved, switch = recipe.model_dump(mode="json"), STAGES[stage].switch
-    for place, idle in LATER_KEYS.items():
-        *sections, key = place.split(".")
-        section = reduce(lambda found, name: found.get(name) or {}, sections, resolved)
-        if key in section and section[key] == idle:
-            del section[key]
 
     def find(key: str) -> Any:
         return reduce(lambda place, part: place[part], key.split("."), resolved)
 
     if switch is not None and find(switch) is None:
         return {switch: None}
+    for place, idle in LATER_KEYS.items():
+        *sections, key = place.split(".")
+        section = reduce(lambda found, name: found.get(name) or {}, sections, resolved)
+        if key in section and section[key] == idle:
+            del section[key]
     return {key: find(key) for key in STAGES[stage].keys}
 
 

@@ -102,6 +102,7 @@ def shrink(recipe: Recipe, source: str, root: Path) -> dict[str, Any]:
             "rehearsal": True,
         },
         "report.examples_per_class": min(4, recipe.report.examples_per_class),
+        **({} if recipe.report.worth is None else {"report.worth": {"shares": [0.25, 0.5], "seeds": 2}}),
         "publish.commit": False,
         "automation": None,
     }

@@ -146,6 +146,27 @@ class Recipe(Section):
         return self
 
     @model_validator(mode="after")
+    def _check_worth(self) -> Recipe:
+        if self.report.worth is None:
+            return self
+        if self.data.unlabelled is not None:
+            raise ValueError(
+                "report.worth tells gains in labels of training images, and data.unlabelled expands images without"
+                " labels; remove one of them"
+            )
+        if self.verdict.folds is not None:
+            raise ValueError(
+                "report.worth has no effect with verdict.folds: its curve is that of the one split, and folds have"
+                " other training images; remove one of them"
+            )
+        if self.verdict.metric == "worst_class":
+            raise ValueError(
+                "report.worth has no effect with verdict.metric: worst_class, whose curve is too noisy to read; take"
+                " balanced_accuracy, or remove one of them"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _check_parents(self) -> Recipe:
         """Keys about variants need a generator that takes an image."""
         if "image" in self.generator.list_inputs(self.sampler):

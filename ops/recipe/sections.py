@@ -8,6 +8,7 @@ from pydantic import Field, model_validator
 
 from ops.recipe.design import LEAST_FOLDS, Metric
 from ops.recipe.pretrained import ReferenceSettings
+from ops.recipe.worth import PriceSettings, WorthSettings
 from ops.settings.section import Count, Positive, Section
 
 
@@ -82,6 +83,18 @@ class ReportSettings(Section):
     """What the report shows."""
 
     examples_per_class: int = Field(8, ge=1, le=50, description="pictures per class and row")
+    worth: WorthSettings | None = Field(
+        None,
+        description="train the picked baseline on parts of its labels too, and tell gains as so many real labels per"
+        " class; null: not",
+    )
+    prices: PriceSettings | None = Field(None, description="with worth: tell it in money, too; null: not")
+
+    @model_validator(mode="after")
+    def _check_prices(self) -> ReportSettings:
+        if self.prices is not None and self.worth is None:
+            raise ValueError("prices has no effect without worth; write worth: {}, or remove the prices")
+        return self
 
 
 class PublishSettings(Section):

@@ -141,6 +141,14 @@ STAGES: dict[str, Stage] = {
             ("classifier", "expanded", "verdict.metric", "seed"),
             ("real_images", "training_policy", "generated_images", "accepted_images", "mixed_dataset", "teachers"),
         ),
+        Stage(  # accuracy against labels of the picked baseline, whatever was generated; recipes with its arms share it
+            "label_curve",
+            ("report.worth", "classifier", "baselines", "seed"),
+            ("real_images", "training_policy", "baseline_classifiers", "prior"),
+            switch="report.worth",
+            optional=True,
+            for_pool_arms=("prior",),
+        ),
         Stage(  # the whole chain, on each fold of all images
             "folds",
             (
@@ -178,10 +186,10 @@ STAGES: dict[str, Stage] = {
                 "prior",
             ),
         ),
-        Stage(
+        Stage(  # its inputs in the order of this table
             "report",
             ("report",),
-            ("real_images", *REPEATED[:3], "prior", *REPEATED[3:], "verdict"),  # in the order of this table
+            ("real_images", *REPEATED[:3], "prior", *REPEATED[3:], "label_curve", "verdict"),
             names_expansion=True,
         ),
     )

@@ -125,6 +125,19 @@ Licence of the real images, as their owner states it: {{ licence | plain }}. {{ 
 Made with Growset from `recipes/{{ expansion }}.yaml`, seed {{ seed }}: `growset run {{ expansion }}`. In a clone of
 that workspace `growset pull {{ expansion }}` fetches the same bytes.
 """
+# A text of its own: the template's is part of the identity of every published dataset.
+WORTH = """\
+## What it is worth in labels
+
+{{ sentences }}
+
+| way | points over {{ baseline }} | labels per class |
+|---|---|---|
+{% for row in rows -%}
+| {{ row.name }} | {{ row.gain | points }} | {{ row.told }} |
+{% endfor %}
+"""
+CONTENT = "## What is in it\n"  # it stands before this heading
 SEEING = "seeing"  # in the place of the kind of a baseline that saw more real images than the labelled ones
 _KINDS = {
     "baseline": "real images",
@@ -153,6 +166,7 @@ def render_card(
     tuned: bool = False,
     seeing: Sequence[str] = (),
     without: tuple[WithoutLabels, str] | None = None,
+    worth: Mapping[str, Any] | None = None,
 ) -> str:
     """The README.md of a published dataset.
 
@@ -160,7 +174,7 @@ def render_card(
     own_weights: whether arms may have another weight of a real image than `real_weight`.
     generators: how many generators' sets the verdict covers; this is the first set. trained_here: whether the
     generator was trained on the real training images; an imported one was not. refused, seen, weights, tuned,
-    seeing, without: as in `find_origin`.
+    seeing, without: as in `find_origin`. worth: the content of worth.json; None where the recipe does not ask.
 
     Raises jinja2's UndefinedError for a missing figure.
     """
@@ -172,7 +186,7 @@ def render_card(
     environment.filters["points"] = format_points
     seeds = f"{verdict['seeds']} seed" + ("" if verdict["seeds"] == 1 and "folds" in verdict else "s")
     distances = results.index.filter("keep")["train_distance"].drop_nulls().to_list()
-    return environment.from_string(TEMPLATE).render(
+    card = environment.from_string(TEMPLATE).render(
         expansion=expansion,
         licence=licence,
         class_counts=class_counts,
@@ -197,6 +211,13 @@ def render_card(
         own_weights=own_weights,
         origin=find_origin(trained_here, refused, seen, weights, tuned, seeing, without),
     )
+    if worth is None:
+        return card
+    told = environment.from_string(WORTH).render(
+        sentences=" ".join(worth["sentences"]), rows=worth["rows"], baseline=verdict["baseline"]
+    )
+    before, heading, after = card.partition(CONTENT)
+    return f"{before}{told}\n{heading}{after}"
 
 
 def _mark_seeing(row: Mapping[str, Any], seeing: Sequence[str]) -> dict[str, Any]:

@@ -40,6 +40,7 @@ from ops.report.real_images import collect_real
 from ops.report.resemblance import judge_resemblance
 from ops.report.usability import collect_sheets, collect_usability
 from ops.report.variants import ADVICE, collect_seeds, collect_variants
+from ops.report.worth import collect_worth
 from ops.stages.seen import LEARNT_FROM_POOL, read_seen
 from ops.stages.several import read_part
 from ops.stages.unused import read_unused
@@ -81,11 +82,20 @@ def collect_facts(
     best_step = None if not trained else metrics["generator"].get("best_step")  # a prior draws no class
     verdict = read_json(inputs["verdict"] / VERDICT)
     kinds = {row["arm"]: row["kind"] for row in verdict["arms"]}
+    inspection = collect_real(labelled, expansion)
     return {
         "expansion": expansion,
         "evaluations": _count_looks(workspace, expansion, metrics["verdict"]),
         "verdict": verdict,
         "used": used,
+        "worth": collect_worth(
+            inputs,
+            verdict,
+            settings,
+            generated=metrics["mixed_dataset"]["generated"],
+            suspects=inspection["suspect_count"],
+            seconds=seconds,
+        ),
         "prior": None if seen is None else seen.told,
         "usability": collect_usability(inputs["generator_onnx"]),
         "variants": collect_variants(inputs["generator_onnx"]),
@@ -96,7 +106,7 @@ def collect_facts(
         "images": {split: metrics["real_images"][split] for split in ("train", "validation", "test")},
         "unlabelled": None if without is None else without.told,
         "conversions": manifests["real_images"]["metrics"]["conversions"],
-        "inspection": collect_real(labelled, expansion),
+        "inspection": inspection,
         "mix": metrics["mixed_dataset"],
         "examples": _collect_examples(train, accepted, inputs, names, settings.examples_per_class),
         "filters": collect_filters(inputs) if used else None,

@@ -17,7 +17,7 @@ from ops.chain.real_images import describe_source, read_real, source_content
 from ops.chain.updating import find_pending
 from ops.errors import GeneratorNotUsed, UserError
 from ops.files.manifests import PUBLISHED
-from ops.files.outputs import REPORT, VERDICT
+from ops.files.outputs import REPORT, VERDICT, WORTH
 from ops.files.storage import read_json, write_text
 from ops.history.dvc_repository import running_under_dvc
 from ops.history.git import list_uncommitted
@@ -187,7 +187,9 @@ def describe_result(workspace: Workspace, expansion: str) -> dict[str, Any]:
         "same_compute",
     )
     report = find_report(workspace, expansion)
-    return {"expansion": expansion, **{key: verdict[key] for key in kept}, "report": str(report)}
+    found = {"expansion": expansion, **{key: verdict[key] for key in kept}, "report": str(report)}
+    worth = report.with_name(WORTH)
+    return {**found, "worth": read_json(worth)} if worth.exists() else found
 
 
 def show_result(result: Mapping[str, Any]) -> None:
@@ -216,6 +218,9 @@ def show_result(result: Mapping[str, Any]) -> None:
     for name, row in ways:
         show(name, row, f"  {format_points(row['over_baseline'])}")
     click.echo(f"\n{result['sentence']}")
+    if "worth" in result:
+        for sentence in (*result["worth"]["sentences"], result["worth"]["steps"]["sentence"]):
+            click.echo(sentence)
     click.echo(f"report: {result['report']}")
     click.echo(describe_duration(result["seconds"]))
     if not result.get("rehearsal"):

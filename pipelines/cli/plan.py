@@ -15,6 +15,8 @@ from ops.chain.real_images import read_real
 from ops.datasets.pixels import read_rows
 from ops.datasets.shards import find_shards
 from ops.errors import GrowsetError, UserError
+from ops.files.outputs import WORTH
+from ops.files.storage import read_json
 from ops.machine.durations import describe_estimate
 from ops.machine.progress import Sink, ignore
 from ops.planning.fitting import fit_steps, scale_steps
@@ -25,7 +27,7 @@ from ops.planning.work import expect_policy, find_longest, settle_expected
 from ops.recipe.changes import change_recipe, keep_effective, write_changes
 from ops.recipe.stages import STAGES
 from ops.workspaces.workspace import Workspace
-from pipelines.cli.plan_text import format_images, format_times, name_cores
+from pipelines.cli.plan_text import format_images, format_steps, format_times, name_cores
 from pipelines.cli.prospect import Pace, Prospect, foresee, guess_pace, look_ahead, measure_pace, read_exactly, to_chw
 
 
@@ -116,9 +118,22 @@ def show_plan(
         found["variants"] = _foresee_variants(workspace, pace.prospect, quiet=quiet)
     if not quiet:
         click.echo("\n".join(format_times(found, pace.prospect)))
+    if (steps := _read_steps(workspace, pace.prospect)) is not None:
+        found["steps"] = steps
+        if not quiet:
+            click.echo("\n".join(format_steps(steps)))
     if learn is not None:
         found["learning_curve"] = learn(pace)
     return found
+
+
+def _read_steps(workspace: Workspace, seen: Prospect) -> dict[str, Any] | None:
+    """What would help most, by the report; None where it is not current, or its recipe does not ask for worth."""
+    path = workspace.output(seen.expansion, "report") / WORTH
+    if "report" in seen.stale or not path.exists():
+        return None
+    steps: dict[str, Any] = read_json(path)["steps"]
+    return steps
 
 
 def _foresee_variants(workspace: Workspace, seen: Prospect, *, quiet: bool) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from ops.planning.plan import ClassPlan, ExpansionPlan, estimate_bytes
 from ops.planning.resolution import describe_resolution
 from ops.recipe.prior import PoolSettings
 from ops.recipe.stages import STAGES
+from ops.verdict.points import format_points
 from pipelines.cli.prospect import Prospect
 
 LISTED = 20  # most classes that are printed
@@ -102,6 +103,20 @@ def format_times(found: Mapping[str, Any], seen: Prospect) -> list[str]:
         f"  {describe_resolution(seen.resolution)}",
         *(f"warning: {warning}" for warning in found["warnings"]),
     ]
+
+
+def format_steps(steps: Mapping[str, Any]) -> list[str]:
+    """The last part, where there are results: what would help most here, as the report ranks it."""
+    width = max(len(row["name"]) for row in steps["rows"])
+    lines = ["", f"  {steps['sentence']}"]
+    for row in steps["rows"]:
+        gain = (
+            "not measured" if row["gain"] is None else f"{format_points(row['gain'])} points on {row['where']} images"
+        )
+        taken = ", in the baseline already" if row["state"] == "taken" else ""
+        lines.append(f"  {row['name']:<{width}}  {gain}{taken}")
+        lines.append(f"  {'':<{width}}  {'; '.join(part for part in (row['cost'], row['how']) if part)}")
+    return lines
 
 
 def _describe_longest(found: Mapping[str, Any]) -> str:

@@ -109,6 +109,18 @@ def test_a_step_without_labels_is_a_unit_of_its_own_and_a_probe_follows() -> Non
     assert found.steps == 800 and found.more > 0
 
 
+def test_a_curve_over_labels_costs_a_training_for_each_share_and_seed() -> None:
+    keys = load_recipe(DEMO).model_dump(mode="json")
+    assert count_work(Recipe.model_validate(keys), PLAN, (28, 28, 1), 3, None).labels == ()
+    keys["report"]["worth"] = {"shares": [0.25, 0.5], "seeds": 4}
+    taught = {"augmentation": "flip_crop", "targets": {"kind": "teacher", "of": "real", "images": "real"}}
+    keys["baselines"]["taught"] = taught
+    work = count_work(Recipe.model_validate(keys), PLAN, (28, 28, 1), 3, None)
+    assert [len(phase) for phase in work.stages["label_curve"]] == [4, 4]
+    (found,) = {training for phase in work.labels for training in phase}
+    assert found.steps == 800 and found.unit.teachers == 0
+
+
 def test_a_learning_curve_costs_three_quarters_of_a_training_of_each_side_and_seed() -> None:
     keys = load_recipe(DEMO).model_dump(mode="json")
 

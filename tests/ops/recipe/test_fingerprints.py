@@ -72,6 +72,8 @@ FIXED = {
     "plan.seeds",
     "sampler.imagination",  # needs a generator of kind prior
     "prior",  # needs a generator of kind prior
+    "report.worth",  # a stage of its own does nothing without it; see below
+    "report.prices",  # needs report.worth
     "verdict.folds",  # the demo takes only some images of its source
 }
 
@@ -215,6 +217,22 @@ def test_limits_of_variants_are_part_of_the_sampler_only_where_they_are_others(k
         assert (key in stage_settings(other, "generator_onnx")["sampler"]) == is_there
         folds = other.model_copy(update={"verdict": other.verdict.model_copy(update={"folds": 5})})
         assert (key in stage_settings(folds, "folds")["sampler"]) == is_there
+
+
+def test_worth_trains_on_parts_of_the_labels_and_changes_nothing_but_the_report() -> None:
+    """No test image is looked at again, and what was made before the keys stays current."""
+    report = stage_settings(parse_recipe(RESOLVED, DEMO), "report")["report"]
+    assert "worth" not in report and "prices" not in report
+    asked = write_place(("report", "worth"), {"shares": [0.25, 0.5]})
+    before = fingerprints(asked)
+    assert [stage for stage in STAGES if before[stage] != BEFORE[stage]] == ["label_curve", "report"]
+    priced = {**asked, "report": {**asked["report"], "prices": {"label": "0.10 EUR"}}}
+    assert [stage for stage, found in fingerprints(priced).items() if found != before[stage]] == ["report"]
+    generator = copy.deepcopy(asked)
+    generator["generator"]["steps"] += 1
+    assert fingerprints(generator)["label_curve"] == before["label_curve"], "recipes with the same arms share it"
+    seeds = fingerprints(write_place(("report", "worth"), {"shares": [0.25, 0.5], "seeds": 4}))
+    assert [stage for stage, found in seeds.items() if found != before[stage]] == ["label_curve", "report"]
 
 
 def test_tuning_changes_the_stage_that_chooses() -> None:

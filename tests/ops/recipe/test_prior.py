@@ -92,7 +92,9 @@ def test_no_prior_is_written_as_null_and_is_no_input_of_any_stage() -> None:
     assert null == load_recipe(SMOKE) and is_idle(null, "prior")
     for name, stage in STAGES.items():
         asked = {each for each, _, _ in stage.asks}
-        assert list_inputs(null, name) == tuple(each for each in stage.inputs if each not in {"prior", *asked})
+        assert list_inputs(null, name) == tuple(
+            each for each in stage.inputs if each not in {"prior", "label_curve", *asked}
+        )
     assert stage_settings(null, "prior") == {"prior": None}
 
 

@@ -46,6 +46,7 @@ def parse(**sections: dict[str, Any] | str) -> Recipe:
         ({"generator": {"kind": "munit"}, "sampler": {"solver": None, "steps": None}}, "generator.kind: munit needs"),
         ({"generator": {"kind": "geometry"}, "sampler": {"solver": None, "steps": None}}, "generator.kind: geometry"),
         ({"sampler": {"strength": 0.4}}, "sampler.strength needs labelled images, and data.unlabelled expands images"),
+        ({"report": {"worth": {}}}, "report.worth tells gains in labels of training images"),
         ({"verdict": {"folds": 5}, "data": {"images_per_class": None}}, "verdict.folds divides labelled images"),
         ({"automation": {"schedule": "0 3 * * *"}}, "automation notices new images of the labelled source alone"),
         (

@@ -271,3 +271,18 @@ def test_an_imported_generator_is_not_reported_as_trained_here() -> None:
     assert "alone" not in foreign and "nothing but" not in foreign
     assert "drawn by a model that was trained elsewhere, on what is not known here; 250 of" in " ".join(foreign.split())
     assert "what the generator saw is not known here." in " ".join(foreign.split())
+
+
+def test_what_gains_are_worth_stands_before_the_content_where_it_is_known() -> None:
+    gain = {"estimate": 0.012, "low": 0.004, "high": 0.02}
+    worth = {
+        "sentences": ["Worth 37 labels.", "The curve."],
+        "rows": [{"name": "grown", "gain": gain, "told": "37 (12 to 80)"}],
+    }
+    card, plain = make_card(worth=worth), make_card()
+    assert table(card, f"| way | points over {VERDICT['baseline']} | labels per class |") == [
+        ["grown", "+1.2 (+0.4 to +2.0)", "37 (12 to 80)"]
+    ]
+    before, _, after = card.partition("## What it is worth in labels")
+    told, heading, rest = after.partition("## What is in it")
+    assert "Worth 37 labels. The curve." in told and before + heading + rest == plain

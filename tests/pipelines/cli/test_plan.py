@@ -20,7 +20,7 @@ from ops.recipe.loading import load_recipe
 from ops.recipe.stages import STAGES
 from ops.workspaces.workspace import Workspace
 from pipelines.cli.plan import show_plan
-from pipelines.cli.plan_text import format_images
+from pipelines.cli.plan_text import format_images, format_steps
 from pipelines.cli.prospect import look_ahead, read_exactly
 from tests.workspaces import growset, run
 
@@ -175,6 +175,27 @@ def test_current_stages_are_named_and_their_results_are_used(finished_workspace:
     assert seen.errors is not None and not seen.resolution.is_assumed
     edited = look_ahead(Workspace(finished_workspace, {"classifier.steps": 30}), "digits")
     assert edited.stale[0] == "training_policy" and edited.errors is None
+
+
+def test_what_would_help_most_is_listed_with_its_cost() -> None:
+    gain = {"estimate": 0.012, "low": 0.004, "high": 0.02}
+    rows = [
+        {
+            "name": "an ensemble",
+            "state": "open",
+            "gain": gain,
+            "where": "test",
+            "cost": "5 evaluations",
+            "how": "average",
+        },
+        {"name": "a prior", "state": "not measured", "gain": None, "where": "test", "cost": "", "how": "add one"},
+    ]
+    lines = format_steps({"sentence": "The best next step.", "rows": rows})
+    assert lines == [
+        "", "  The best next step.",
+        "  an ensemble  +1.2 (+0.4 to +2.0) points on test images", "               5 evaluations; average",
+        "  a prior      not measured", "               add one",
+    ]  # fmt: skip
 
 
 def test_a_learning_curve_tells_each_length_and_proposes_steps(root: Path) -> None:

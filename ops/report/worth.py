@@ -1,0 +1,72 @@
+"""The report's facts on what gains are worth in real labels, where the recipe asks for it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from ops.datasets.pixels import read_rows
+from ops.datasets.shards import find_shards
+from ops.files.manifests import read_manifest
+from ops.files.outputs import LABEL_CURVE, RUNS
+from ops.files.storage import read_json
+from ops.recipe.sections import ReportSettings
+from ops.report.steps import Measured, rank_steps
+from ops.worth.curve import LabelCurve
+from ops.worth.money import read_prices
+from ops.worth.result import value_gains
+
+CURVE, BASELINES = "label_curve", "baseline_classifiers"  # the stages
+# What a user would not compute without generated images, beside the arms that show whether they help.
+MAKING = ("scorer", "expansion_plan", "prior", "generator", "generator_onnx", "generated_images", "accepted_images",
+          "mixed_dataset")  # fmt: skip
+
+
+def collect_worth(
+    inputs: Mapping[str, Path],
+    verdict: Mapping[str, Any],
+    settings: ReportSettings,
+    *,
+    generated: int,
+    suspects: int,
+    seconds: Mapping[str, float],
+) -> dict[str, Any] | None:
+    """`value_gains` of the verdict with, as `steps`, what would help most; None where the recipe does not ask.
+
+    inputs: folders by stage. generated: images that passed the filters. suspects: real images whose label is probably
+    wrong. seconds: of the stages that were run here.
+    """
+    if settings.worth is None:
+        return None
+    curve = LabelCurve.from_dict(read_json(inputs[CURVE] / LABEL_CURVE))
+    made = [stage for stage in MAKING if stage in inputs]
+    spent = sum(seconds[stage] for stage in made) if all(stage in seconds for stage in made) else None
+    prices = read_prices(settings.prices)
+    found = value_gains(curve, verdict, generated=generated, prices=prices, seconds=spent)
+    baselines = read_manifest(inputs[BASELINES])["settings"]["baselines"]
+    labels = read_rows(find_shards(inputs["real_images"], "test"))["label"].to_numpy()
+    measured = Measured(
+        verdict,
+        _read_answers(inputs["verdict"] / RUNS, len(labels)),
+        labels,
+        baselines,
+        found,
+        suspects,
+        "prior" in inputs,
+        spent,
+        prices,
+    )
+    return {**found, "steps": rank_steps(measured)}
+
+
+def _read_answers(path: Path, images: int) -> dict[str, np.ndarray]:
+    """Whether the networks of each arm were right on the test images, bool [S, n], in the order of the images."""
+    rows = pl.read_parquet(path, columns=["arm", "seed", "correct"]).drop_nulls("seed")
+    return {
+        str(arm): own["correct"].to_numpy().reshape(-1, images)
+        for (arm,), own in rows.group_by("arm", maintain_order=True)
+    }

@@ -1,0 +1,134 @@
+"""The gains of a verdict on the learning curve of its baseline: rows, sentences, and money.
+
+It reads the content of verdict.json and label_curve.json and computes no more than `ops.worth.labels` does. The luck of
+the draws is fixed, so that equal results give equal figures.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ops.verdict.metric import NAMES
+from ops.verdict.same_compute import name_way
+from ops.worth.curve import Fit, LabelCurve, fit_curve
+from ops.worth.labels import Gain, Worth, convert_gain
+from ops.worth.law import LEAST_SIZES
+from ops.worth.money import Prices, tell_price
+from ops.worth.telling import explain_worth, tell_worth
+
+DRAWS, LUCK = 2000, 0  # of laws and gains, and the seed of both
+MORE = 1.5  # times the labels that there are: half as many again
+
+
+@dataclass(frozen=True)
+class Row:
+    """A gain over the picked baseline, and what it is worth. name: of what gains."""
+
+    name: str
+    gain: Gain
+    worth: Worth
+
+    def to_dict(self) -> dict[str, Any]:
+        gain = {key: getattr(self.gain, key) for key in ("estimate", "low", "high", "df")}
+        return {"name": self.name, "gain": gain, "worth": self.worth.to_dict(), "told": tell_worth(self.worth)}
+
+
+def value_gains(
+    curve: LabelCurve, verdict: Mapping[str, Any], *, generated: int, prices: Prices, seconds: float | None
+) -> dict[str, Any]:
+    """What report, card and terminal show, as plain JSON: `sentences`, `rows`, the curve with its law, and `enough`.
+
+    verdict: the content of verdict.json. generated: images that the challenger learnt from beside the real ones.
+    seconds: that making them took; None where it is not known.
+    """
+    found: dict[str, Any] = {
+        "curve": curve.to_dict(),
+        "enough": curve.is_enough,
+        "rows": [],
+        "law": None,
+        "more_labels": None,
+    }
+    if not curve.is_enough:
+        return {**found, "sentences": [_tell_lack(curve)]}
+    fit = fit_curve(curve, DRAWS, np.random.default_rng(LUCK))
+    confidence = float(verdict["confidence"])
+
+    def convert(name: str, interval: Mapping[str, float]) -> Row:
+        gain = Gain.from_dict(interval)
+        return Row(name, gain, convert_gain(fit, curve.sizes, gain, confidence, np.random.default_rng(LUCK)))
+
+    rows = [
+        convert(row["arm"], row["difference"]) for row in verdict["contrasts"] if row["against"] == verdict["baseline"]
+    ]
+    sentences = []
+    if verdict["challenger"] is not None:
+        what = f"These {generated:,} generated images"
+        sentences = [explain_worth(rows[0].worth, what, confidence)]
+        if money := tell_price(rows[0].worth, curve.classes, prices, seconds):
+            sentences.append(money)
+    rows += [
+        convert(name_way(row), row["over_baseline"])
+        for row in verdict["same_compute"]
+        if row["arm"] == verdict["baseline"]
+    ]
+    sentences.append(_tell_curve(curve, fit))
+    if fit.enlarged > 1.0:
+        sentences.append(
+            "The points lie farther from every law that was tried than chance explains, so their errors were enlarged"
+            f" {fit.enlarged:.1f} times."
+        )
+    more = _find_more_labels(curve, fit, confidence)
+    return {
+        **found,
+        "more_labels": more,
+        "rows": [row.to_dict() for row in rows],
+        "law": _describe_law(fit, curve),
+        "sentences": sentences,
+    }
+
+
+def _find_more_labels(curve: LabelCurve, fit: Fit, confidence: float) -> dict[str, Any] | None:
+    """What MORE as many labels would gain on validation by the curve; None where it does not reach so far."""
+    if curve.sizes[-1] < MORE * curve.sizes[0]:
+        return None
+    tail = (1.0 - confidence) / 2.0
+    gains = [laws.errors - laws.find_errors([MORE * curve.sizes[-1]])[:, 0] for laws in (fit.free, fit.bending)]
+    limits = np.array([np.quantile(each[1:], [tail, 1.0 - tail]) for each in gains])
+    estimate = float(gains[0][0])
+    gain = {"estimate": estimate, "low": min(estimate, limits[:, 0].min()), "high": max(estimate, limits[:, 1].max())}
+    labels = round((MORE - 1.0) * curve.points[-1].images)
+    return {"labels": labels, "gain": {key: float(value) for key, value in gain.items()}}
+
+
+def _tell_lack(curve: LabelCurve) -> str:
+    sizes = len(curve.points)
+    return (
+        f"No gain is told in labels: the parts of {curve.points[-1].images:,} labels that the recipe names are"
+        f" {sizes} different size{'' if sizes == 1 else 's'} with all of them, and a curve needs {LEAST_SIZES}."
+    )
+
+
+def _tell_curve(curve: LabelCurve, fit: Fit) -> str:
+    """What the curve is of, and how steep it is at its end."""
+    own = "" if curve.arm == curve.picked else f", because the teacher of {curve.picked} saw all labels"
+    doubled = float(fit.free.errors[0] - fit.free.find_errors([2.0 * curve.sizes[-1]])[0, 0])
+    return (
+        f"The curve is that of {curve.arm}{own}, trained with {curve.sizes[0]:,.3g} to {curve.sizes[-1]:,.4g} labels"
+        f" per class and scored in {NAMES[curve.metric]} on {curve.validation_images:,} validation images; by it, twice"
+        f" the labels would gain {100.0 * doubled:.1f} points."
+    )
+
+
+def _describe_law(fit: Fit, curve: LabelCurve) -> dict[str, Any]:
+    free = fit.free
+    return {
+        "errors_by_size": [float(each) for each in free.find_errors(curve.sizes)[0]],
+        "errors": float(free.errors[0]),
+        "slope": float(free.slope[0]),
+        "exponent": float(free.exponent[0]),
+        "enlarged": fit.enlarged,
+    }
