@@ -214,7 +214,7 @@ FLOORS = (
     {"likeness", "recipe", "training"},
     {"datasets", "pretrained", "workspaces"},
     {"generators", "history", "labelling", "pictures", "sources", "stages", "verdict"},
-    {"classifiers", "documents", "exports", "imagination", "remotes", "scaffold", "worth"},
+    {"classifiers", "documents", "exports", "imagination", "remotes", "scaffold"},
     {"tuning"},
     {"drawing", "judging", "planning", "verification"},
     {"filters"},

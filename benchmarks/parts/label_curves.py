@@ -13,8 +13,8 @@ from statistics import NormalDist
 
 import numpy as np
 
-from ops.worth.curve import LabelCurve, fit_curve, measure_curve
-from ops.worth.labels import Gain, convert_gain
+from ops.verdict.worth.curve import LabelCurve, fit_curve, measure_curve
+from ops.verdict.worth.labels import Gain, convert_gain
 
 SHARES, CLASSES, LABELS = (0.125, 0.25, 0.5, 1.0), 10, 1_000
 DRAWS, CONFIDENCE, KNOWN = 400, 0.95, 1e6  # degrees of freedom of a gain whose error is known

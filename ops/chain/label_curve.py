@@ -32,8 +32,8 @@ from ops.stages.materialization import StageRun
 from ops.verdict.estimate import BoolArray
 from ops.verdict.picks import pick_best
 from ops.verdict.reference import choose_checked_metric
-from ops.worth.curve import measure_curve
-from ops.worth.parts import order_images, take_part
+from ops.verdict.worth.curve import measure_curve
+from ops.verdict.worth.parts import order_images, take_part
 
 
 def build_label_curve(run: StageRun) -> dict[str, Any]:

@@ -22,7 +22,7 @@ from ops.statistics.proportions import find_quantile
 from ops.verdict.comparison import Comparison
 from ops.verdict.points import format_points
 from ops.verdict.same_compute import name_way
-from ops.worth.money import HOUR, Prices
+from ops.verdict.worth.money import HOUR, Prices
 
 State = Literal["taken", "open", "not measured"]
 PARTS = {"augmentation": "augmentation", "pairing": "mixing images"}  # ingredients that have rows of their own

@@ -16,9 +16,9 @@ from ops.files.outputs import LABEL_CURVE, RUNS
 from ops.files.storage import read_json
 from ops.recipe.sections import ReportSettings
 from ops.report.steps import Measured, rank_steps
-from ops.worth.curve import LabelCurve
-from ops.worth.money import read_prices
-from ops.worth.result import value_gains
+from ops.verdict.worth.curve import LabelCurve
+from ops.verdict.worth.money import read_prices
+from ops.verdict.worth.result import value_gains
 
 CURVE, BASELINES = "label_curve", "baseline_classifiers"  # the stages
 # What a user would not compute without generated images, beside the arms that show whether they help.

@@ -9,8 +9,8 @@ from ops.files.outputs import LABEL_CURVE, REPORT, RESULTS, WORTH
 from ops.files.storage import read_json
 from ops.recipe.stages import STAGES
 from ops.stages.materialization import find_staleness
+from ops.verdict.worth.curve import LabelCurve
 from ops.workspaces.workspace import Workspace
-from ops.worth.curve import LabelCurve
 from tests.chains import run_stages
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from ops.report.steps import Measured, rank_steps
-from ops.worth.money import Prices
+from ops.verdict.worth.money import Prices
 from tests.reports import make_curve, make_interval, make_verdict
 
 NONE, AUTO, MIXUP = {"kind": "none"}, {"kind": "auto"}, {"kind": "mixup", "alpha": 0.2}

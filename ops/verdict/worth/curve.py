@@ -23,7 +23,7 @@ from scipy.special import chdtrc
 from ops.recipe.design import Metric
 from ops.verdict.estimate import BoolArray, FloatArray, IntArray, group_images
 from ops.verdict.metric import weigh_images
-from ops.worth.law import EXPONENTS, LEAST_SIZES, Laws, fit_laws
+from ops.verdict.worth.law import EXPONENTS, LEAST_SIZES, Laws, fit_laws
 
 CHANCE = 0.05  # the share of curves of the law whose errors are enlarged without need
 

@@ -11,9 +11,9 @@ import pytest
 
 from benchmarks.parts.label_curves import LAWS, Setting, simulate_curve
 from ops.report.page import render_page
-from ops.worth.curve import LabelCurve
-from ops.worth.money import Prices
-from ops.worth.result import value_gains
+from ops.verdict.worth.curve import LabelCurve
+from ops.verdict.worth.money import Prices
+from ops.verdict.worth.result import value_gains
 from tests.reports import make_facts, make_verdict
 
 CURVE = simulate_curve(LAWS["power"], Setting(), np.random.default_rng(0))

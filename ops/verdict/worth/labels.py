@@ -1,6 +1,6 @@
 """A gain in accuracy as real labels per class: how many more the baseline would need for the same gain.
 
-The number of labels follows from a law of the baseline's learning curve (`ops.worth.curve`). Curve and gain are both
+The number of labels follows from a law of the baseline's learning curve (`ops.verdict.worth.curve`). Curve and gain are both
 uncertain, so laws and gains are drawn together, and the interval holds the middle share of the drawn numbers. Gains
 are drawn from Student's t on either side of the estimate, so that their quantiles are the limits that the verdict
 gives. A gain of 0 is reached with 0 labels more whatever the law, so one that is not distinguished from 0 is worth an
@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from ops.verdict.estimate import FloatArray, find_critical
-from ops.worth.curve import Fit
+from ops.verdict.worth.curve import Fit
 
 REACH = 4.0  # times all labels; up to it intervals hold by simulation (`growset bench worth`)
 

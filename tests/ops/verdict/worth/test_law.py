@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from ops.worth.law import EXPONENTS, Laws, fit_laws
+from ops.verdict.worth.law import EXPONENTS, Laws, fit_laws
 
 SIZES = [125.0, 250.0, 500.0, 1000.0]
 

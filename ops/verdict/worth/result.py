@@ -1,6 +1,6 @@
 """The gains of a verdict on the learning curve of its baseline: rows, sentences, and money.
 
-It reads the content of verdict.json and label_curve.json and computes no more than `ops.worth.labels` does. The luck of
+It reads the content of verdict.json and label_curve.json and computes no more than `ops.verdict.worth.labels` does. The luck of
 the draws is fixed, so that equal results give equal figures.
 """
 
@@ -14,11 +14,11 @@ import numpy as np
 
 from ops.verdict.metric import NAMES
 from ops.verdict.same_compute import name_way
-from ops.worth.curve import Fit, LabelCurve, fit_curve
-from ops.worth.labels import Gain, Worth, convert_gain
-from ops.worth.law import LEAST_SIZES
-from ops.worth.money import Prices, tell_price
-from ops.worth.telling import explain_worth, tell_worth
+from ops.verdict.worth.curve import Fit, LabelCurve, fit_curve
+from ops.verdict.worth.labels import Gain, Worth, convert_gain
+from ops.verdict.worth.law import LEAST_SIZES
+from ops.verdict.worth.money import Prices, tell_price
+from ops.verdict.worth.telling import explain_worth, tell_worth
 
 DRAWS, LUCK = 2000, 0  # of laws and gains, and the seed of both
 MORE = 1.5  # times the labels that there are: half as many again

@@ -6,7 +6,7 @@ import numpy as np
 
 from ops.chain.label_curve import choose_arm, find_different
 from ops.recipe.arms import Arm
-from ops.worth.parts import order_images, take_part
+from ops.verdict.worth.parts import order_images, take_part
 
 LABELS = np.repeat([0, 1, 2], [40, 20, 3])
 

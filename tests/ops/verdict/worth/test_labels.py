@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from benchmarks.parts.label_curves import CLASSES, LABELS, LAWS, Setting, find_truth, measure_coverage, simulate_curve
-from ops.worth.curve import fit_curve
-from ops.worth.labels import Gain, Worth, convert_gain
+from ops.verdict.worth.curve import fit_curve
+from ops.verdict.worth.labels import Gain, Worth, convert_gain
 
 CURVE = simulate_curve(LAWS["power without a floor"], Setting(), np.random.default_rng(0))
 FIT = fit_curve(CURVE, 500, np.random.default_rng(0))

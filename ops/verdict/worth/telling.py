@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ops.worth.labels import Worth
+from ops.verdict.worth.labels import Worth
 
 MINUS = "\N{MINUS SIGN}"
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from ops.recipe.worth import PriceSettings
-from ops.worth.labels import Worth
-from ops.worth.money import Prices, read_prices, tell_price
-from ops.worth.telling import explain_worth, tell_worth
+from ops.verdict.worth.labels import Worth
+from ops.verdict.worth.money import Prices, read_prices, tell_price
+from ops.verdict.worth.telling import explain_worth, tell_worth
 
 WHAT = "These 10,000 generated images"
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from benchmarks.parts.label_curves import LAWS, Setting, simulate_curve
-from ops.worth.curve import LabelCurve, fit_curve, measure_curve
+from ops.verdict.worth.curve import LabelCurve, fit_curve, measure_curve
 
 
 def measure(answers: dict[float, np.ndarray], labels: np.ndarray, metric: str = "accuracy") -> LabelCurve:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ops.recipe.worth import PriceSettings, parse_price
-from ops.worth.labels import Worth
+from ops.verdict.worth.labels import Worth
 
 HOUR = 3600.0  # seconds
 
