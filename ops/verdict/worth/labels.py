@@ -1,8 +1,8 @@
 """A gain in accuracy as real labels per class: how many more the baseline would need for the same gain.
 
-The number of labels follows from a law of the baseline's learning curve (`ops.verdict.worth.curve`). Curve and gain are both
-uncertain, so laws and gains are drawn together, and the interval holds the middle share of the drawn numbers. Gains
-are drawn from Student's t on either side of the estimate, so that their quantiles are the limits that the verdict
+The number of labels follows from a law of the baseline's learning curve (`ops.verdict.worth.curve`). Curve and gain are
+both uncertain, so laws and gains are drawn together, and the interval holds the middle share of the drawn numbers.
+Gains are drawn from Student's t on either side of the estimate, so that their quantiles are the limits that the verdict
 gives. A gain of 0 is reached with 0 labels more whatever the law, so one that is not distinguished from 0 is worth an
 interval around 0.
 

@@ -1,7 +1,7 @@
 """The gains of a verdict on the learning curve of its baseline: rows, sentences, and money.
 
-It reads the content of verdict.json and label_curve.json and computes no more than `ops.verdict.worth.labels` does. The luck of
-the draws is fixed, so that equal results give equal figures.
+It reads the content of verdict.json and label_curve.json and computes no more than `ops.verdict.worth.labels` does. The
+luck of the draws is fixed, so that equal results give equal figures.
 """
 
 from __future__ import annotations
