@@ -217,7 +217,7 @@ def render_card(
         sentences=" ".join(worth["sentences"]), rows=worth["rows"], baseline=verdict["baseline"]
     )
     before, heading, after = card.partition(CONTENT)
-    return f"{before}{told}\n{heading}{after}"
+    return f"{before}{told.rstrip()}\n\n{heading}{after}"
 
 
 def _mark_seeing(row: Mapping[str, Any], seeing: Sequence[str]) -> dict[str, Any]:
