@@ -11,13 +11,16 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from ops.datasets.pixels import read_shards, write_shard
 from tests.workspaces import ROOT, shrink_recipe
 
 NOT_RUN = "<!-- not run by the test: needs an NVIDIA GPU -->\n"
 CLASSES = ("Trouser", "Sandal", "Bag")  # of the ten of the example
 ARMS = ("real", "augmented", "expanded", "expanded+augmented")  # of the recipe that `growset init` writes; it has more
+TESTED = 100  # images of each class in the example's test split, which every command reads; it has 1,000
 LIMIT, FEWER = "--limit 2000", "--limit 200"  # images that `growset inspect` looks at, in the README and here
 PAGES = sorted(path.relative_to(ROOT).as_posix() for path in (ROOT / "docs").glob("*.md"))
 
@@ -52,10 +55,21 @@ def clone(folder: Path) -> Path:
     return target
 
 
+def keep_few_test_images(folder: Path) -> None:
+    """Commit an example with TESTED test images of each class."""
+    shard = next((folder / "examples" / "fashion-mnist").glob("test-*.parquet"))
+    images = read_shards([shard])
+    rows = [np.flatnonzero(images.labels == label)[:TESTED] for label in range(len(images.class_names))]
+    write_shard(shard, images.select(np.sort(np.concatenate(rows))))
+    author = ("-c", "user.name=Test", "-c", "user.email=test@growset.example")
+    subprocess.run(["git", *author, "commit", "--quiet", "--message", "Few", "--", str(shard)], cwd=folder, check=True)
+
+
 @pytest.fixture(scope="module")
 def clean_clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A clone whose .venv is this environment: same interpreter, same packages as make would install."""
     folder = clone(tmp_path_factory.mktemp("documents"))
+    keep_few_test_images(folder)
     binaries = folder / ".venv" / "bin"
     binaries.mkdir(parents=True)
     for script in Path(sys.executable).parent.iterdir():
@@ -138,13 +152,14 @@ def test_the_readme_sharing_and_the_verdict_in_one_clone(clean_clone: Path) -> N
 def test_bringing_ones_own_data(clean_clone: Path) -> None:
     environment = small_environment(clean_clone)
     first, second, third = without_activation(shell_blocks("docs/bring-your-own-data.md"))
-    printed = run_blocks([first], clean_clone, environment)
+    made, plan, rest = first.partition("growset plan")
+    printed = run_blocks([made], clean_clone, environment)
     assert "fashion-mnist: ok" in printed
     assert "1000 training images of 10 classes" in printed
     workspace = clean_clone.parent / "my-work"
-    # The page runs the chain as it is, which takes minutes; here the recipe is made small first.
+    # The page plans and runs the chain as it is, which takes minutes; here the recipe is made small first.
     shrink_recipe(workspace / "recipes" / "fashion-mnist.yaml", ARMS, CLASSES)
-    printed = run_blocks([second], workspace, environment)
+    printed = run_blocks([plan + rest, second], workspace, environment)
     assert re.search(
         r"^(Expansion helps|No evidence|Expansion hurts|The classifiers have not learnt)", printed, flags=re.MULTILINE
     ), printed

@@ -16,6 +16,7 @@ from sklearn.datasets import load_digits
 
 from ops.datasets.identity import content_ids, number_repeats
 from ops.datasets.pixels import PixelDataset, build_rows, write_shards
+from tests.dvc_commands import run_dvc
 
 ROOT = Path(__file__).parents[1]
 RECIPE = """\
@@ -171,7 +172,10 @@ def user_environment() -> dict[str, str]:
 
 def run(root: Path, *command: str, check: bool = True) -> subprocess.CompletedProcess[str]:
     """A command in `root`, to its end."""
-    done = subprocess.run(command, cwd=root, env=user_environment(), capture_output=True, text=True, check=False)
+    if command[0] == "dvc":
+        done = run_dvc(root, command[1:], user_environment())
+    else:
+        done = subprocess.run(command, cwd=root, env=user_environment(), capture_output=True, text=True, check=False)
     if check and done.returncode:
         raise AssertionError(f"{' '.join(command)} exited {done.returncode}:\n{done.stdout}\n{done.stderr}")
     return done

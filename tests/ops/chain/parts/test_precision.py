@@ -17,7 +17,7 @@ from ops.chain.parts.precision import add_variant
 from ops.files.manifests import read_manifest
 from ops.files.outputs import PRECISION
 from ops.files.storage import read_json
-from ops.generators.folder import find_fastest, find_sampler
+from ops.generators.folder import NET, find_fastest, find_sampler
 from ops.generators.onnx.engine import Sampler
 from ops.judging.judge import Judge
 from ops.workspaces.workspace import Workspace
@@ -103,7 +103,12 @@ def test_fp32_is_not_compared_with_anything(folder: Path) -> None:
     assert precision_was_accepted(lambda stage: folder).passed
 
 
-def test_the_chain_draws_with_the_accepted_variant_and_reports_it(finished_workspace: Path) -> None:
+def test_the_chain_draws_with_the_accepted_variant_and_reports_it(
+    finished_workspace: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The network's graph is the one that the former run exported, from the same weights."""
+    known = (Workspace(finished_workspace).output("digits", "generator_onnx") / NET).read_bytes()
+    monkeypatch.setattr("ops.generators.onnx.export.export_net", lambda network, shape, path: path.write_bytes(known))
     recipe = finished_workspace / "recipes" / "digits.yaml"
     recipe.write_text(recipe.read_text().replace("solver: euler}", "solver: euler, precision: int8}"))
     workspace = Workspace(finished_workspace)
