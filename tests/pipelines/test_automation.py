@@ -36,7 +36,7 @@ from ops.workspaces.workspace import Workspace
 from pipelines.definitions import build_definitions
 from pipelines.instance import open_instance
 from tests.test_architecture import HEAVY
-from tests.workspaces import NAMES, ROOT, run, set_remote, user_environment
+from tests.workspaces import NAMES, ROOT, set_remote, user_environment
 
 BOTH = {"schedule": "0 3 * * 0", "on_new_images": True, "settle_minutes": 0, "least_images": 10, "least_share": 0.5}
 SUNDAY = datetime(2026, 11, 29, 3, tzinfo=UTC)
