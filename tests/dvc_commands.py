@@ -38,9 +38,7 @@ for line in sys.stdin:
 LOCK = threading.Lock()
 
 
-def run_dvc(
-    root: Path, arguments: Sequence[str], environment: Mapping[str, str]
-) -> subprocess.CompletedProcess[str]:
+def run_dvc(root: Path, arguments: Sequence[str], environment: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
     """`dvc` with `arguments` in `root`, to its end."""
     with tempfile.TemporaryDirectory() as name, LOCK:
         printed = {stream: Path(name) / stream for stream in ("stdout", "stderr")}

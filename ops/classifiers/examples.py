@@ -118,8 +118,8 @@ class Examples:
             marks, seeds = (None if each is None else each[rows] for each in (marks, seeds))
         if arm.placebo.kind != "none":
             assert marks is not None, "a placebo stands for generated images"
-        if arm.placebo.kind != "none" and marks.any():  # of several generators one may have given no image
-            images = PLACEBOS[arm.placebo.kind](arm.placebo, images, labels, marks, seed, seeds)
+            if marks.any():  # of several generators one may have given no image
+                images = PLACEBOS[arm.placebo.kind](arm.placebo, images, labels, marks, seed, seeds)
         if isinstance(arm.variants, GitVariants):
             marked = np.zeros(len(rows), bool) if marks is None else marks
             transform = self._find_transform(arm.variants, images[marked], rows[marked], seed)

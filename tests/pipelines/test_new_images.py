@@ -108,7 +108,7 @@ def test_with_retrain_the_generator_is_trained_on_all_images(_kept: Path, tmp_pa
 def test_changed_settings_train_the_generator_even_with_keep_generator(_kept: Path, tmp_path: Path) -> None:
     root = shutil.copytree(_kept, tmp_path / "workspace", symlinks=True)
     recipe = root / "recipes" / "digits.yaml"
-    recipe.write_text(recipe.read_text().replace("steps: 60", "steps: 50"))
+    recipe.write_text(recipe.read_text().replace("steps: 60", "steps: 10"))
     with one_core():
         outcome = Chain(Workspace(root)).run("digits", "generator")
     assert not outcome.reused and "trained_on" not in outcome.manifest["inputs"]

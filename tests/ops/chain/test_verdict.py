@@ -153,6 +153,13 @@ def reopen(root: Path, target: Path) -> Bench:
     return bench
 
 
+@pytest.fixture(scope="module")
+def looked_twice(_alike: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Bench, dict[str, Any]]:
+    """The same after an undecided first look and a second one, and the verdict; to be read only."""
+    bench = reopen(_alike, tmp_path_factory.mktemp("twice") / "root")
+    return bench, bench.judge(**TWO_LOOKS)
+
+
 @pytest.fixture
 def alike(_alike: Path, tmp_path: Path) -> Bench:
     """Trained sides whose arms are about equally good."""
@@ -215,8 +222,10 @@ def test_no_teacher_is_kept_where_no_arm_asks_for_one(alike: Bench) -> None:
     assert read_json(alike.data / "teachers" / "teachers.json") == {"arms": []}
 
 
-def test_an_undecided_first_look_trains_as_many_seeds_again_by_the_same_rules(alike: Bench, tmp_path: Path) -> None:
-    found = alike.judge(**TWO_LOOKS)
+def test_an_undecided_first_look_trains_as_many_seeds_again_by_the_same_rules(
+    looked_twice: tuple[Bench, dict[str, Any]], tmp_path: Path
+) -> None:
+    alike, found = looked_twice
     assert (found["look"], found["looks"], found["seeds"]) == (2, 2, 10)
     assert [(entry["look"], entry["seeds"], entry["decision"]) for entry in found["earlier_looks"]] == [
         (1, 5, "no evidence")
@@ -298,7 +307,7 @@ def test_a_decided_first_look_trains_nothing_more(tmp_path: Path) -> None:
 
 
 def test_a_kill_between_the_looks_resumes_and_looks_at_nothing_twice(
-    alike: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    alike: Bench, looked_twice: tuple[Bench, dict[str, Any]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def train_two(work: Callable[[Any], Any], tasks: list[Any], **options: Any) -> Any:
         for done, result in enumerate(map_processes(work, tasks, **options)):
@@ -306,7 +315,7 @@ def test_a_kill_between_the_looks_resumes_and_looks_at_nothing_twice(
                 raise KeyboardInterrupt
             yield result
 
-    whole = reopen(alike.root, tmp_path / "whole").judge(**TWO_LOOKS)
+    _, whole = looked_twice
     map_processes = runs.map_processes
     monkeypatch.setattr(runs, "map_processes", train_two)
     with pytest.raises(KeyboardInterrupt):
