@@ -20,6 +20,7 @@ from ops.recipe.design import warn_of_seeds
 from ops.workspaces.names import require_distinct
 from ops.workspaces.workspace import Workspace, find_workspace, suggest
 from pipelines.cli.bench import bench
+from pipelines.cli.comparing import compare
 from pipelines.cli.dataset import COMMANDS
 from pipelines.cli.documents import docs
 from pipelines.cli.explore import explore
@@ -336,7 +337,7 @@ def completion(shell: str) -> None:
     click.echo(completer(main, {}, "growset", "_GROWSET_COMPLETE").source())
 
 
-for command in (*COMMANDS, bench, generate, docs, explore, study, theory):
+for command in (*COMMANDS, bench, compare, generate, docs, explore, study, theory):
     main.add_command(command)
 
 
