@@ -20,14 +20,14 @@ def format_comparison(facts: Mapping[str, Any]) -> list[str]:
             f"{facts['source']}: {NAMES[facts['metric']]} on {images};"
             f" {100 * facts['confidence']:g} % intervals that hold for all {facts['compared']} together",
             "",
-            *_tabulate(_list_verdicts(facts, finished)),
+            *tabulate(_list_verdicts(facts, finished)),
         ]
         if facts["leader"]:
             lines += ["", f"  points over {facts['best']['arm']} by class; * not 0, allowing for classes and recipes"]
-            lines += _tabulate(_list_classes(facts, finished))
+            lines += tabulate(_list_classes(facts, finished))
             if (more := len(facts["classes"]) - SHOWN_CLASSES) > 0:
                 lines.append(f"  … {more:,} more classes: on the page and in --json")
-        lines += ["", *_tabulate(_list_costs(finished)), ""]
+        lines += ["", *tabulate(_list_costs(finished)), ""]
     lines.append(facts["sentence"])
     lines += [f"- {warning}" for warning in facts["warnings"]]
     return lines
@@ -82,7 +82,7 @@ def _list_costs(finished: Sequence[Mapping[str, Any]]) -> list[list[str]]:
     return rows
 
 
-def _tabulate(rows: Sequence[Sequence[str]]) -> list[str]:
+def tabulate(rows: Sequence[Sequence[str]]) -> list[str]:
     """Lines with columns of equal width, two spaces apart."""
     widths = [max(len(cell) for cell in column) for column in zip(*rows, strict=True)]
     return [
