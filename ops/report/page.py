@@ -159,8 +159,13 @@ def _read_search(policy: Path) -> dict[str, Any] | None:
 @cache
 def _open_template() -> Template:
     """The page's template; to compile it takes longer than to fill it in."""
+    return make_environment(SECTIONS).get_template(TEMPLATE)
+
+
+def make_environment(*folders: Path) -> Environment:
+    """The report's templates and those of `folders`, with the filters that they use: pages that look alike."""
     environment = Environment(
-        loader=FileSystemLoader([Path(__file__).parent, SECTIONS]),
+        loader=FileSystemLoader([*folders, Path(__file__).parent]),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
@@ -177,7 +182,7 @@ def _open_template() -> Template:
         "duration": format_duration,
         "thousands": lambda value: f"{value:,}",
     }
-    return environment.get_template(TEMPLATE)
+    return environment
 
 
 def render_page(facts: Mapping[str, Any], changes: Comparison | None = None) -> str:

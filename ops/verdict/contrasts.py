@@ -11,11 +11,12 @@ The module does not know what follows from the differences.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from ops.recipe.design import Metric
 from ops.verdict.comparison import Comparison
+from ops.verdict.estimate import Interval
 from ops.verdict.picks import ComparisonSetup
 from ops.verdict.records import Contrast
 from ops.verdict.selection_bias import adjust_tail, measure_leak
@@ -27,32 +28,41 @@ CLEARLY_WORSE = 0.001
 def contrast_arms(setup: ComparisonSetup, metric: Metric, *, tail: float) -> list[Contrast]:
     """All differences that the rule needs, the decisive one first, with tail area `tail` beyond each limit."""
     comparison, picks = setup.comparison, setup.picks
-    near_baselines = _find_near(comparison, picks.baselines, picks.baseline, metric)
-    near_expanded = _find_near(comparison, picks.expanded, picks.challenger, metric)
+    near = {
+        picks.baseline: find_near(comparison, picks.baselines, picks.baseline, metric),
+        picks.challenger: find_near(comparison, picks.expanded, picks.challenger, metric),
+    }
     pairs = [(picks.challenger, picks.baseline)]
     pairs += [(picks.challenger, arm) for arm in picks.baselines if arm != picks.baseline]
     pairs += [(arm, picks.baseline) for arm in picks.expanded if arm != picks.challenger]
     contrasts: list[Contrast] = []
     for arm, against in pairs:
-        low, high = (
-            tail if picked != side else _adjust(setup, (arm, against), near, metric, tail=tail)
-            for picked, side, near in (
-                (picks.challenger, arm, near_expanded),
-                (picks.baseline, against, near_baselines),
-            )
-        )
-        gap = comparison.differ(arm, against, metric, tail=tail)
-        gap = replace(
-            gap,
-            low=comparison.differ(arm, against, metric, tail=low).low,
-            high=comparison.differ(arm, against, metric, tail=high).high,
-        )
+        gap = differ_picked(setup, arm, against, near, metric, tail=tail)
         contrasts.append(Contrast(arm, against, "condition" if contrasts else "decisive", gap))
     return contrasts
 
 
-def _find_near(comparison: Comparison, arms: Sequence[str], picked: str, metric: Metric) -> list[str]:
-    """The picked arm and its rivals: the arms that are not clearly below it."""
+def differ_picked(
+    setup: ComparisonSetup, arm: str, against: str, near: Mapping[str, Sequence[str]], metric: Metric, *, tail: float
+) -> Interval:
+    """Score of `arm` minus that of `against`, with limits that allow for the luck of either that validation picked.
+
+    near: by picked arm what `find_near` says; an arm that is not there was not picked.
+    """
+    comparison = setup.comparison
+    low, high = (
+        _adjust(setup, (arm, against), near[side], metric, tail=tail) if side in near else tail
+        for side in (arm, against)
+    )
+    return replace(
+        comparison.differ(arm, against, metric, tail=tail),
+        low=comparison.differ(arm, against, metric, tail=low).low,
+        high=comparison.differ(arm, against, metric, tail=high).high,
+    )
+
+
+def find_near(comparison: Comparison, arms: Sequence[str], picked: str, metric: Metric) -> list[str]:
+    """The picked arm and its rivals: those of `arms` that are not clearly below it."""
     others = (arm for arm in arms if arm != picked)
     return [picked, *(arm for arm in others if comparison.differ(arm, picked, metric, tail=CLEARLY_WORSE).high > 0)]
 

@@ -36,6 +36,7 @@ from ops.stages.integrity import require_intact
 from ops.stages.materialization import Runtime, find_staleness
 from ops.verdict.evaluation_count import read_evaluations
 from ops.workspaces.locks import exclusive_run
+from ops.workspaces.names import require_distinct
 from ops.workspaces.workspace import Workspace, check_stage_name
 
 NAMED = 10  # files that are named after a run
@@ -144,6 +145,18 @@ def _bring_up_to_date(
         except GeneratorNotUsed as found:  # every stage is current, so there is a result to show first
             refusal = found
     return list(pending.stale), refusal
+
+
+def activate_recipe(workspace: Workspace, expansion: str) -> bool:
+    """Add a recipe to the active expansions; returns whether it was not one of them. UserError for a mistake in it."""
+    recipe = workspace.load_recipe(expansion, active=False)
+    content = source_content(workspace, recipe)
+    if expansion in workspace.expansions:
+        return False
+    require_distinct([*workspace.expansions, expansion])
+    workspace.edit_params(expansions=[*workspace.expansions, expansion], source_versions={expansion: content})
+    write_figures(workspace, expansion)
+    return True
 
 
 def materialize_stage(workspace: Workspace, stage: str, expansion: str, runtime: Runtime, *, changes: Changes) -> None:

@@ -17,15 +17,16 @@ from ops.errors import GrowsetError, UserError, find_fault, raise_clean
 from ops.machine.interruption import noticed
 from ops.recipe.changes import Changes
 from ops.recipe.design import warn_of_seeds
-from ops.workspaces.names import require_distinct
 from ops.workspaces.workspace import Workspace, find_workspace, suggest
 from pipelines.cli.bench import bench
+from pipelines.cli.comparing import compare
 from pipelines.cli.dataset import COMMANDS
 from pipelines.cli.documents import docs
 from pipelines.cli.explore import explore
 from pipelines.cli.generate import generate
 from pipelines.cli.options import LOOK, WRITE, as_json, complete_active, complete_recipe, runtime_options
 from pipelines.cli.overview import OrderedGroup
+from pipelines.cli.recommending import recommend
 from pipelines.cli.study import study
 from pipelines.cli.theory import theory
 
@@ -291,18 +292,11 @@ def materialize(
 @click.pass_obj
 def activate(open_workspace: Callable[[], Workspace], expansion: str) -> None:
     """Add a recipe to the active expansions."""
-    from ops.chain.figures import write_figures
-    from ops.chain.real_images import source_content
+    from pipelines.cli.commands import activate_recipe
 
-    workspace = open_workspace()
-    recipe = workspace.load_recipe(expansion, active=False)
-    content = source_content(workspace, recipe)
-    if expansion in workspace.expansions:
+    if not activate_recipe(open_workspace(), expansion):
         click.echo(f"{expansion} is already active")
         return
-    require_distinct([*workspace.expansions, expansion])
-    workspace.edit_params(expansions=[*workspace.expansions, expansion], source_versions={expansion: content})
-    write_figures(workspace, expansion)
     click.echo(f"{expansion} is active; run it with: growset run {expansion}")
 
 
@@ -351,7 +345,7 @@ def completion(shell: str) -> None:
     click.echo(completer(main, {}, "growset", "_GROWSET_COMPLETE").source())
 
 
-for command in (*COMMANDS, bench, generate, docs, explore, study, theory):
+for command in (*COMMANDS, bench, compare, generate, docs, explore, recommend, study, theory):
     main.add_command(command)
 
 

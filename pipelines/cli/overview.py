@@ -21,6 +21,8 @@ SECTIONS: dict[str, dict[str, str]] = {
         "new": "Copy a recipe under a new name.",
         "activate": "Add a recipe to the active expansions.",
         "deactivate": "Remove one from them. Its data stays.",
+        "compare": "Show recipes on the same images side by side.",
+        "recommend": "Race recipes on validation; judge the winner on test images.",
     },
     "Questions": {
         "study": "Run a study of many trainings, or what is left of it.",

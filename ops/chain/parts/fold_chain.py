@@ -31,6 +31,7 @@ from ops.recipe.stages import REPEATED
 from ops.stages.materialization import Runtime, materialize
 from ops.stages.unused import read_unused
 from ops.workspaces.folds import FoldWorkspace
+from ops.workspaces.workspace import Workspace
 
 FIRST = "real_images"
 WITHOUT_GENERATOR = ("expansion_plan", "training_policy", "scorer", BASELINES)
@@ -111,13 +112,16 @@ def train_fold(
                 )
             else:
                 materialize(workspace, expansion, stage, find_builder(stage), runtime)
-        if refusal is None and (refusal := _find_refusal(workspace, expansion, stage)):
+        if refusal is None and (refusal := find_refusal(workspace, expansion, stage)):
             runtime.sink(f"nothing generated is used: {refusal}")
     return TrainedFold(workspace, expansion, refusal)
 
 
-def _find_refusal(workspace: FoldWorkspace, expansion: str, stage: str) -> str | None:
-    """Why nothing generated can be used, after this stage; None if its checks pass and images were drawn."""
+def find_refusal(workspace: Workspace, expansion: str, stage: str) -> str | None:
+    """Why nothing generated can be used, after this stage; None if its checks pass and images were drawn.
+
+    RuntimeError if a check fails that no image may fail.
+    """
     if stage == "generated_images" and (why := read_unused(workspace.output(expansion, stage))):
         return why
     for each in CHECKS:
@@ -128,5 +132,5 @@ def _find_refusal(workspace: FoldWorkspace, expansion: str, stage: str) -> str |
             continue
         if each.name in REFUSING:
             return finding.sentence
-        raise RuntimeError(f"fold {workspace.number}: the check {each.name} failed: {finding.sentence}")
+        raise RuntimeError(f"'{expansion}': the check {each.name} failed: {finding.sentence}")
     return None

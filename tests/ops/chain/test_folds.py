@@ -123,7 +123,7 @@ def built(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
         return build
 
     monkeypatch.setattr(fold_chain, "find_builder", find)
-    monkeypatch.setattr(fold_chain, "_find_refusal", lambda *given: None)
+    monkeypatch.setattr(fold_chain, "find_refusal", lambda *given: None)
     return counts
 
 
@@ -174,7 +174,7 @@ def test_a_refused_generator_leaves_out_what_needs_it_and_nothing_else(
 ) -> None:
     fold, real, codes = start(stored)
     monkeypatch.setattr(
-        fold_chain, "_find_refusal", lambda workspace, name, stage: "noise" if stage == "generator_onnx" else None
+        fold_chain, "find_refusal", lambda workspace, name, stage: "noise" if stage == "generator_onnx" else None
     )
     said: list[str] = []
     trained = train_fold(fold, "digits", real, codes, Runtime(sink=said.append))

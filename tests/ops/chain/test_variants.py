@@ -17,7 +17,7 @@ from ops.chain.checks import CHECKS, run_check
 from ops.chain.driver import Chain
 from ops.chain.generated_images import fill_slice, plan_slices
 from ops.chain.parts.examples import read_mixed_sets
-from ops.chain.parts.fold_chain import _find_refusal as find_fold_refusal
+from ops.chain.parts.fold_chain import find_refusal as find_fold_refusal
 from ops.chain.parts.rounds import describe_origin
 from ops.chain.parts.units import find_source
 from ops.chain.publishing import build_dataset, find_refusal

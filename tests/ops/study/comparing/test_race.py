@@ -1,0 +1,173 @@
+"""A race of recipes: who goes on, what is kept of a race that is stopped, what a rung's scores are, what is refused."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from ops.chain.parts.classifiers import BASELINES
+from ops.datasets.pixels import read_split
+from ops.errors import UserError
+from ops.files.outputs import RESULTS
+from ops.files.storage import read_json, write_json
+from ops.stages.materialization import Runtime
+from ops.study.comparing import race as racing
+from ops.study.comparing import rungs
+from ops.study.comparing.halving import find_share, keep_best, run_rungs, share_time, size_rungs
+from ops.study.comparing.pooling import Entrant
+from ops.study.comparing.race import hold_race, list_rivals, open_race, require_race, settle_plan
+from ops.study.comparing.rungs import TRAINED, Row, Rung, run_rung
+from ops.workspaces.races import RaceWorkspace
+from ops.workspaces.workspace import Workspace
+from tests.compared import answer, enter, leave_outputs, make_folder
+
+HELD = 64  # validation images
+
+
+@pytest.mark.parametrize("count", [2, 3, 4, 5, 15, 16])
+def test_the_rungs_share_half_of_the_time_equally(count: int) -> None:
+    sizes, (*rungs, last) = size_rungs(count), share_time(1000.0, count)
+    assert sizes[0] == count and sizes[-1] == 2 and len(rungs) == len(sizes)
+    assert sum(rungs) == pytest.approx(500.0) == last and len(set(rungs)) == 1
+
+
+def test_the_share_of_the_steps_is_the_largest_that_fits() -> None:
+    def count(share: float) -> float:
+        return 10 + max(20.0, 100 * share)  # below a fifth the fewest steps hold
+
+    assert [find_share(count, seconds) for seconds in (110.0, 29.0)] == [1.0, None]
+    assert find_share(count, 60.0) == pytest.approx(0.5, abs=1e-3)
+    assert count(find_share(count, 60.0) or 1.0) <= 60.0
+
+
+def test_the_best_recipe_wins_and_the_worse_half_trains_no_longer() -> None:
+    truth = {"a": 0.5, "b": 0.9, "c": None, "d": 0.7, "e": 0.6}
+    seen: list[list[str]] = []
+
+    def run(number: int, left: Sequence[str]) -> Mapping[str, float | None]:
+        assert number == len(seen)
+        seen.append(list(left))
+        return {name: truth[name] for name in left}
+
+    assert run_rungs(list(truth), run) == "b"
+    assert seen == [["a", "b", "c", "d", "e"], ["b", "d", "e"], ["b", "d"]]
+
+
+def test_a_tie_goes_to_the_earlier_and_no_score_is_the_worst() -> None:
+    assert keep_best({"a": None, "b": 0.1, "c": 0.2, "d": 0.2}, 3) == ["c", "d", "b"]
+    assert run_rungs(["a", "b"], lambda number, left: dict.fromkeys(left)) is None
+
+
+@pytest.fixture(scope="module")
+def workspace(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
+    """Recipes of the same images, and others: to be read only."""
+    found = make_folder(tmp_path_factory.mktemp("race"), "one", "two", "fewer", "folded", "worst")
+    for name, old, new in (
+        ("fewer", "images_per_class: 16", "images_per_class: 12"),
+        ("folded", "data: {images_per_class: 16}", "data: {}"),
+        ("folded", "verdict: {}", "verdict: {folds: 5}"),
+        ("worst", "verdict: {}", "verdict: {metric: worst_class}"),
+    ):
+        path = found.recipe_path(name)
+        path.write_text(path.read_text().replace(old, new))
+    return found
+
+
+@pytest.mark.parametrize(
+    ("names", "said"),
+    [
+        (["one"], "a race needs at least 2 recipes of the same images, and here is one alone"),
+        ([], "a race needs at least 2 recipes of the same images, and here is none"),
+        (["one", "one"], "'one' is named twice"),
+        (["one", "fewer"], "'fewer' has other images than 'one' .data.images_per_class 12 instead of 16"),
+        (["one", "worst"], "verdict.metric differs .'one' null, 'worst' worst_class"),
+        (["folded", "one"], "'folded' has verdict.folds"),
+    ],
+)
+def test_what_cannot_race_is_refused_in_a_sentence(workspace: Workspace, names: list[str], said: str) -> None:
+    with pytest.raises(UserError, match=said):
+        require_race(workspace, names)
+
+
+def test_all_recipes_of_the_active_images_race_unless_these_differ(workspace: Workspace, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="the active expansions read different images; name the recipes"):
+        list_rivals(workspace)
+    other = make_folder(tmp_path / "other", "one", "two", "three")
+    assert list_rivals(other) == ["one", "three", "two"]
+
+
+def test_a_race_has_an_area_of_its_own_for_these_files_and_minutes(tmp_path: Path) -> None:
+    workspace = make_folder(tmp_path / "workspace", "one", "two")
+    keys = [open_race(workspace, names, minutes).key for names, minutes in ((["one", "two"], 5), (["one", "two"], 6))]
+    path = workspace.recipe_path("two")
+    whole = path.read_text()
+    path.write_text(whole.replace("steps: 60", "steps: 61"))
+    keys.append(open_race(workspace, ["one", "two"], 5).key)
+    path.write_text(whole)
+    assert len(set(keys)) == 3 and open_race(workspace, ["one", "two"], 5).key == keys[0]
+
+
+def test_a_rung_sees_the_recipes_that_are_left_with_its_steps(workspace: Workspace) -> None:
+    race = RaceWorkspace(workspace.root, key="k", fitted={"one": {"generator.steps": 30}, "two": {}})
+    assert race.expansions == ["one", "two"]
+    assert [race.load_recipe(name).generator.model_dump()["steps"] for name in ("one", "two")] == [30, 60]
+    assert race.output("one", "scorer") == workspace.root / ".growset" / "races" / "k" / "data" / "one" / "scorer"
+    assert race.trainings == workspace.trainings and "verdict" not in TRAINED and TRAINED[-1] == "expanded_classifiers"
+
+
+def test_a_race_that_was_stopped_goes_on_with_the_missing_rungs(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    race = RaceWorkspace(workspace.root, key="stopped", fitted={"one": {}, "two": {}, "worst": {}})
+    plan = settle_plan(race, lambda: {name: [{"generator.steps": n} for n in (10, 20, 40)] for name in race.expansions})
+    assert settle_plan(race, lambda: pytest.fail("the plan is kept")) == plan
+    ran: list[dict[str, Any]] = []
+    broken = True
+
+    def run(area: RaceWorkspace, left: Sequence[str], runtime: Runtime) -> Rung:
+        ran.append({name: area.fitted[name]["generator.steps"] for name in left})
+        if broken and len(left) == 2:
+            raise KeyboardInterrupt
+        return Rung([Row(name, "grown", len(name) / 10, None, None) for name in left], "real", 0.2, "accuracy")
+
+    monkeypatch.setattr(racing, "run_rung", run)
+    with pytest.raises(KeyboardInterrupt):
+        hold_race(race, plan, Runtime())
+    broken = False
+    winner, found = hold_race(race, plan, Runtime())
+    assert ran == [{"one": 10, "two": 10, "worst": 10}, {"worst": 20, "one": 20}, {"worst": 20, "one": 20}]
+    assert winner == "worst" and [len(rung["rows"]) for rung in found] == [3, 2]
+    assert hold_race(race, plan, Runtime()) == (winner, found) and len(ran) == 3
+
+
+def test_a_rung_scores_the_best_arm_of_each_over_the_best_of_all_without(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    workspace = make_folder(tmp_path / "workspace", "one", "two")
+    race = RaceWorkspace(workspace.root, key="k", fitted={"one": {}, "two": {}})
+    test = {"real": answer(0.6, 0, 232)}
+    for name in race.expansions:
+        leave_outputs(race, name, enter(name, test, {"grown": answer(0.6, 1, 232)}), {})
+        results = race.output(name, BASELINES) / RESULTS
+        write_json(results, read_json(results) | {"metric": "accuracy"})
+    assert len(read_split(race.output("one", "real_images"), "validation").labels) == HELD
+    grown, mixup = answer(0.9, 2, HELD), answer(0.8, 3, HELD)
+    placed = enter("one", {"real": answer(0.5, 4, HELD)}, {"grown": grown, "other": answer(0.4, 5, HELD)})
+    arms: dict[str, Entrant] = {"one": placed, "two": enter("two", {"mixup": mixup}, {})}
+    monkeypatch.setattr(rungs, "train_recipe", lambda area, name, runtime: "noise" if name == "two" else None)
+    monkeypatch.setattr(rungs, "read_entrant", lambda area, name, refusal, runtime: arms[name])
+    found = run_rung(race, ["one", "two"], Runtime())
+    one, two = found.rows
+    assert (found.best, found.best_score) == ("mixup", mixup.mean()) and found.scores == {
+        "one": grown.mean(),
+        "two": None,
+    }
+    assert one.over_best is not None and one.over_best.estimate == pytest.approx(grown.mean() - mixup.mean())
+    gaps = (grown.mean(0) - mixup.mean(0)).var(ddof=1) / HELD
+    assert one.over_best.standard_error >= np.sqrt(gaps) * 0.99
+    assert (one.challenger, two.challenger, two.over_best, two.refusal) == ("grown", None, None, "noise")
+    Rung(found.rows, found.best, found.best_score, found.metric).to_dict()
