@@ -25,7 +25,7 @@ from ops.workspaces.races import RaceWorkspace
 from ops.workspaces.workspace import Workspace
 
 FEWEST = 2  # recipes of a race
-PLAN, RUNGS = "plan.json", "rungs.json"
+PLANNED, RUNGS = "race.json", "rungs.json"
 Plan = Mapping[str, Sequence[Changes]]
 """By recipe the changes to its steps in each rung, and last those of the winner's whole run."""
 
@@ -88,7 +88,7 @@ def open_race(workspace: Workspace, names: Sequence[str], minutes: float) -> Rac
 
 def settle_plan(race: RaceWorkspace, fit: Callable[[], Plan]) -> Plan:
     """The plan of the race: the kept one, or that of `fit`, which is kept."""
-    path = race.area / PLAN
+    path = race.area / PLANNED
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
         write_json(path, fit())
