@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from html.parser import HTMLParser
 from itertools import pairwise
@@ -19,6 +19,8 @@ from ops.files.manifests import MANIFEST, join_hashes
 from ops.files.storage import write_json
 from ops.recipe.sections import ReportSettings
 from ops.recipe.stages import STAGES
+from ops.report import charts
+from ops.report import page as page_module
 from ops.report.generators import GeneratorLine
 from ops.report.page import collect_facts, format_duration, order_arms, render_page, typeset
 from ops.verdict.evaluation_count import find_looks
@@ -72,6 +74,30 @@ class Reader(HTMLParser):
 
     def find(self, name: str) -> list[dict[str, str | None]]:
         return [attributes for tag, attributes in self.tags if tag == name]
+
+
+CHARTS = ("draw_arms", "draw_classes", "draw_curve", "draw_lengths", "draw_training")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _drawn_once() -> Iterator[None]:
+    """Charts of equal figures are drawn once for all tests: that takes most of a page's time."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in CHARTS:
+            patch.setattr(page_module, name, remember(getattr(charts, name)))
+        yield
+
+
+def remember(draw: Callable[..., str]) -> Callable[..., str]:
+    known: dict[str, str] = {}
+
+    def draw_once(*values: Any, **keys: Any) -> str:
+        asked = repr((values, sorted(keys.items())))
+        if asked not in known:
+            known[asked] = draw(*values, **keys)
+        return known[asked]
+
+    return draw_once
 
 
 @pytest.fixture(scope="module")
@@ -148,7 +174,9 @@ def test_each_of_several_generators_has_a_line(page: str) -> None:
     assert len(Reader(several).find("caption")) == len(Reader(several).find("table"))
 
 
-def test_same_facts_give_the_same_bytes(page: str) -> None:
+def test_same_facts_give_the_same_bytes(page: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in CHARTS:
+        monkeypatch.setattr(page_module, name, getattr(charts, name))
     assert render_page(copy.deepcopy(make_facts())) == page
 
 
