@@ -28,7 +28,7 @@ from ops.chain.parts.pools import (
 )
 from ops.chain.real_images import describe_source, source_content, try_source
 from ops.chain.watch_source import list_source, write_watched
-from ops.datasets.cross_validation import count_fold_training, divide
+from ops.datasets.cross_validation import count_fold_training, count_fold_validation, divide
 from ops.datasets.folds import require_folds
 from ops.datasets.pixels import read_rows
 from ops.datasets.shards import find_shards
@@ -50,6 +50,7 @@ from ops.labelling.choice import check_labelled
 from ops.machine.interruption import at, check
 from ops.machine.progress import Sink
 from ops.planning.plan import plan_expansion, require_growth
+from ops.recipe.automatic import LEAST_VALIDATION, list_automatic
 from ops.recipe.imagination import check_class_count, check_probed
 from ops.recipe.instance import InstanceSettings
 from ops.recipe.prior import PoolSettings
@@ -219,19 +220,21 @@ def validate(workspace: Workspace, expansion: str, warn: Callable[[str], None] =
             warn(finding.sentence)
         class_names, shape = tuple(metrics["class_names"]), metrics["shape"]
         pool = None if recipe.verdict.folds is None else read_pool(folder)
-        sizes = _count_training(folder, len(class_names))
+        sizes, held = _count_training(folder, len(class_names)), int(metrics["validation"])
         known: Mapping[str, Collection[str]] = {} if recipe.prior is None else list_ids(folder, SPLITS)
     else:
         contents = try_source(source, recipe, content)
         class_names, shape, pool = contents.class_names, contents.shape, contents.pool
-        sizes, known = np.array(contents.sizes), contents.known
+        sizes, known, held = np.array(contents.sizes), contents.known, len(contents.ids["validation"])
         for dispute in contents.disputed:
             warn(dispute.sentence)
         if is_keepable(workspace, expansion, recipe):
             require_unseen(workspace, expansion, contents.ids)
     trained = [sizes]
     if recipe.verdict.folds is not None and pool is not None:
-        trained = count_fold_training(pool, divide(pool, recipe.verdict.folds))
+        codes = divide(pool, recipe.verdict.folds)
+        trained, held = count_fold_training(pool, codes), min(count_fold_validation(codes))
+    require_validation(recipe, held, workspace.recipe_path(expansion))
     if varied:
         _require_variants(recipe, trained, workspace.recipe_path(expansion))
     for each in trained:
@@ -265,6 +268,16 @@ def validate(workspace: Workspace, expansion: str, warn: Callable[[str], None] =
     if recipe.prior is not None:
         _check_pool(workspace, expansion, recipe, (height, width, channels), known)
     return recipe
+
+
+def require_validation(recipe: Recipe, images: int, path: Path) -> None:
+    """UserError for arms whose settings are raced on too few validation images."""
+    asking = list_automatic({**recipe.baselines, **recipe.expanded})
+    if asking and images < LEAST_VALIDATION:
+        raise UserError(
+            f"{path}: auto of the arm {asking[0]!r} is chosen on validation images, of which there are {images}; at"
+            f" least {LEAST_VALIDATION} are needed, or write a number in its place"
+        )
 
 
 def _check_pool(

@@ -58,7 +58,7 @@ def build_verdict(run: StageRun) -> dict[str, Any]:
         return judge_folds(run)
     trained = read_trained(run)
     curve = trace_curve(run, trained)
-    arms = {**run.recipe.baselines, **run.recipe.expanded}
+    arms = {arm: settings for side in trained.arms.values() for arm, settings in side.items()}
     networks = list_networks(run, trained, arms)
     answers = _look(run, networks)
     test = read_split(run.inputs["real_images"], "test")
@@ -162,6 +162,7 @@ def _judge(
     run: StageRun, trained: Trained, answers: Mapping[str, Mapping[int, Answers]], test: PixelDataset, *, look: int
 ) -> Verdict:
     verdict = _decide(run, trained, answers, test, look=look)
+    verdict = replace(verdict, sentence=verdict.sentence + trained.tell_left_out())
     seen = read_seen(run.inputs.get("prior"), run.inputs.get("generated_images"))
     if seen is not None and verdict.unused is None:
         shared = count_shared(run.inputs["prior"], run.inputs["real_images"])

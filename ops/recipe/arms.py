@@ -20,6 +20,7 @@ from ops.recipe.ingredients.trainers import TRAINERS, SupervisedTrainer
 from ops.recipe.ingredients.unlabelled import UNLABELLED, NoUnlabelled
 from ops.recipe.ingredients.variants import VARIANTS, NoVariants
 from ops.recipe.ingredients.views import Views
+from ops.recipe.strength import AUTO as AUTO
 from ops.recipe.strength import fill_in
 from ops.settings.kinds import Kind, OneOf
 from ops.settings.section import Count, Fraction, Positive, Section
@@ -176,6 +177,7 @@ INGREDIENTS: dict[str, Mapping[str, type[Kind]]] = {  # of an arm, by its keys
 }
 # Keys of an arm without effect on real images alone.
 ONLY_EXPANDED = ("real_weight", "beta", "ratio", "finish", "separate", "placebo")
+NO_GENERATED = 1.0  # beta of an arm whose generated images the controller left out; no recipe may say it
 
 
 class Arm(Section):
@@ -212,8 +214,10 @@ class Arm(Section):
         description="what a baseline learns from the images of the prior's pool, which have no labels; nothing is"
         " generated",
     )
-    real_weight: Positive | None = Field(
-        None, description="for an arm under `expanded`: its own N; null: mix.real_weight"
+    real_weight: Positive | Literal["auto"] | None = Field(
+        None,
+        description="for an arm under `expanded`: its own N; auto: chosen by a race on validation, which may leave out"
+        " the generated images; null: mix.real_weight",
     )
     ratio: Positive | None = Field(
         None,
@@ -226,11 +230,12 @@ class Arm(Section):
         description="for an arm under `expanded`: share of real images in what is shown, in the place of real_weight;"
         " null: N decides",
     )
-    strength: Fraction | None = Field(
+    strength: Fraction | Literal["auto"] | None = Field(
         None,
         description="how strongly images are augmented, unless augmentation or pairing say it; 1: as the trainer is"
         " published, 0.5: AdaInf's weaker views, 0: no crop and no colours. Of a supervised arm 1 stands for"
-        " RandAugment of strength 10, shifts of 1/8 and mixup of alpha 1; null: these keys alone say it",
+        " RandAugment of strength 10, shifts of 1/8 and mixup of alpha 1; auto: chosen by a race on validation; null:"
+        " these keys alone say it",
     )
     finish: float = Field(
         0.0, ge=0, lt=1, description="for an arm under `expanded`: last share of the steps, on real images alone"
@@ -257,7 +262,7 @@ class Arm(Section):
     def _check_weights(self) -> Arm:
         if self.beta is not None and self.real_weight is not None:
             raise ValueError(
-                f"beta {self.beta:g} and real_weight {self.real_weight:g} both say how much real images weigh; remove"
+                f"beta {self.beta:g} and real_weight {_show(self.real_weight)} both say how much real images weigh; remove"
                 " one of them"
             )
         if self.beta is not None and self.sampler.kind != "uniform":
@@ -290,6 +295,10 @@ class Arm(Section):
         """The settings of the ingredient called `name`, a key of `INGREDIENTS`."""
         found: Kind = getattr(self, name)
         return found
+
+
+def _show(value: float | str) -> str:
+    return value if isinstance(value, str) else f"{value:g}"
 
 
 def check_ratios(expanded: Mapping[str, Arm], most: float | None) -> None:

@@ -26,6 +26,7 @@ from ops.files.outputs import POLICY, RESULTS
 from ops.files.storage import read_json
 from ops.machine.interruption import at, check
 from ops.recipe.arms import Arm
+from ops.recipe.automatic import read_settled
 from ops.recipe.settling import read_policy, settle_recipe
 from ops.recipe.stages import REPEATED
 from ops.stages.materialization import Runtime, materialize
@@ -63,7 +64,9 @@ class TrainedFold:
         """The arms as they were trained here."""
         policy = read_policy(read_json(self.folder("training_policy") / POLICY))
         recipe = settle_recipe(self.workspace.load_recipe(self.expansion), policy)
-        return {**recipe.baselines, **recipe.expanded}
+        written = {BASELINES: recipe.baselines, EXPANDED: recipe.expanded}
+        settled = {side: read_settled(arms, self.results.get(side, {})) for side, arms in written.items()}
+        return settled[BASELINES] | settled[EXPANDED]
 
     def shows_mirrored(self, arm: str) -> bool:
         """Whether the arm was trained on mirrored images."""

@@ -10,6 +10,7 @@ from ops.chain.parts.classifiers import BASELINES, EXPANDED
 from ops.files.outputs import RESULTS
 from ops.files.storage import read_json
 from ops.recipe.arms import Arm
+from ops.recipe.automatic import read_settled, uses_generated
 from ops.recipe.contrastive_arms import find_largest_batch
 from ops.recipe.costs import measure_cost
 from ops.recipe.counterparts import name_kind, pair_counterparts
@@ -21,10 +22,12 @@ from ops.verdict.records import Budget, Kind
 
 @dataclass(frozen=True)
 class Trained:
-    """The results of the two sides: `results` holds the results.json of each side's stage, `arms` their settings."""
+    """The results of the two sides: `results` holds the results.json of each side's stage, `arms` their settings as they
+    were trained, and `written` as the recipe has them, perhaps with auto."""
 
     results: Mapping[str, Mapping[str, Any]]
     arms: Mapping[str, Mapping[str, Arm]]
+    written: Mapping[str, Mapping[str, Arm]]
 
     @property
     def sides(self) -> dict[str, str]:
@@ -44,7 +47,7 @@ class Trained:
     @property
     def counterparts(self) -> list[tuple[str, str]]:
         """Each expanded arm beside the same one on real images, and with a placebo."""
-        pairs = pair_counterparts(self.arms[BASELINES], self.arms[EXPANDED], self.aliases)
+        pairs = pair_counterparts(self.written[BASELINES], self.written[EXPANDED], self.aliases)
         return [pair for pair in pairs if all(arm in self.sides for arm in pair)]
 
     def measure_costs(self, seeds: int) -> dict[str, float]:
@@ -53,6 +56,12 @@ class Trained:
             arm: measure_cost(self.arms[side][arm], seeds, self.results[side]["batch_size"])
             for arm, side in self.sides.items()
         }
+
+    def tell_left_out(self) -> str:
+        """A sentence, with a space before it, where the challenger learnt from no generated image; else nothing."""
+        if self.challenger is None or uses_generated(self.arms[EXPANDED][self.challenger]):
+            return ""
+        return f" {self.challenger} learnt from no generated image: the controller left them out on validation."
 
     @property
     def aliases(self) -> dict[str, str]:
@@ -101,7 +110,6 @@ class Trained:
 
 def read_trained(run: StageRun) -> Trained:
     """From the folders of the two stages that train the arms."""
-    return Trained(
-        {side: read_json(run.inputs[side] / RESULTS) for side in (BASELINES, EXPANDED)},
-        {BASELINES: run.recipe.baselines, EXPANDED: run.recipe.expanded},
-    )
+    results = {side: read_json(run.inputs[side] / RESULTS) for side in (BASELINES, EXPANDED)}
+    written = {BASELINES: run.recipe.baselines, EXPANDED: run.recipe.expanded}
+    return Trained(results, {side: read_settled(arms, results[side]) for side, arms in written.items()}, written)
