@@ -21,7 +21,9 @@ def list_races(classifier: ClassifierSettings, arms: Mapping[str, Arm], *, is_ex
 
     The arms stand for their settings: these cost alike.
     """
-    asking = [arm for place, arm in enumerate(arms.values()) if is_automatic(arm) and arm not in [*arms.values()][:place]]
+    asking = list[Arm]()
+    for arm in arms.values():
+        asking += [arm] * (is_automatic(arm) and arm not in asking)
     if not asking:
         return ()
     schedule = build_schedule(find_least_steps(classifier), classifier.seeds)

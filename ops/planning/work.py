@@ -147,8 +147,8 @@ def count_work(
 def _hold(
     classifier: ClassifierSettings, arms: Mapping[str, Arm], is_expanded: bool, equal: bool, encoding: float = 1.0
 ) -> tuple[Phases, list[Training]]:
-    """The controller's races and the two phases of a side's tournament, and one more training of each arm, with the most
-    steps of its grid.
+    """The controller's races and the two phases of a side's tournament, and one more training of each arm, with the
+    most steps of its grid.
 
     equal: whether all classes are equally large, so that nothing that balances them has an effect. encoding: of the
     prior's encoder, as a share of the classifier's network.

@@ -262,8 +262,8 @@ class Arm(Section):
     def _check_weights(self) -> Arm:
         if self.beta is not None and self.real_weight is not None:
             raise ValueError(
-                f"beta {self.beta:g} and real_weight {_show(self.real_weight)} both say how much real images weigh; remove"
-                " one of them"
+                f"beta {self.beta:g} and real_weight {_show(self.real_weight)} both say how much real images weigh;"
+                " remove one of them"
             )
         if self.beta is not None and self.sampler.kind != "uniform":
             raise ValueError(

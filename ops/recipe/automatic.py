@@ -12,9 +12,8 @@ from typing import Any
 
 from ops.recipe.arms import AUTO, NO_GENERATED, Arm
 from ops.recipe.classifiers import ClassifierSettings
-from ops.recipe.control import Cost, build_schedule, count_cost
 from ops.recipe.contrastive_arms import is_contrastive
-from ops.recipe.counterparts import find_counterpart
+from ops.recipe.control import Cost, build_schedule, count_cost
 from ops.recipe.grid import list_numbers
 from ops.recipe.strength import change_strength
 
@@ -125,7 +124,9 @@ def _check_grid(name: str, arm: Arm, classifier: ClassifierSettings) -> None:
             )
 
 
-def foresee_cost(baselines: Mapping[str, Arm], expanded: Mapping[str, Arm], classifier: ClassifierSettings) -> Cost | None:
+def foresee_cost(
+    baselines: Mapping[str, Arm], expanded: Mapping[str, Arm], classifier: ClassifierSettings
+) -> Cost | None:
     """What the controller of a recipe costs at most, in steps; None where no arm says auto.
 
     Counted are the baselines and expanded arms whose settings differ, as only these are trained.

@@ -58,7 +58,7 @@ def build_schedule(steps: int, seeds: int) -> Schedule:
     >>> build_schedule(800, 5).rounds
     (Round(contenders=4, seeds=1, steps=85), Round(contenders=2, seeds=1, steps=170))
     """
-    allowed = int(round(10 * SHARE)) * seeds * steps // 10
+    allowed = round(10 * SHARE) * seeds * steps // 10
     for shape in SHAPES:
         units = sum(contenders * length for contenders, length in shape) + DECIDING_SEEDS * DECIDING_LENGTH
         unit = min(allowed // units, steps // DECIDING_LENGTH)

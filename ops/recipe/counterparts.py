@@ -106,8 +106,8 @@ def check_guidance(baselines: Mapping[str, Arm], expanded: Mapping[str, Arm]) ->
     for name, arm in expanded.items():
         if AUTO in (arm.strength, arm.real_weight) and find_counterpart(arm, baselines) is None:
             raise ValueError(
-                f"auto of the arm {name!r} needs the same arm under baselines, where as many strengths are tried on real"
-                f" images alone: {name}-real: {_write_automatic(simplify(arm))}"
+                f"auto of the arm {name!r} needs the same arm under baselines, where as many strengths are tried on"
+                f" real images alone: {name}-real: {_write_automatic(simplify(arm))}"
             )
         if is_guided(arm) and arm.placebo.kind == "none" and find_counterpart(arm, baselines) is None:
             raise ValueError(

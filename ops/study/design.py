@@ -266,8 +266,8 @@ def build_recipe(
         raise UserError(f"{here}: tuning.policy must be false; a study compares chosen settings")
     if asking := list_automatic({**recipe.baselines, **recipe.expanded}):
         raise UserError(
-            f"{here}: auto of the arm {asking[0]!r} is chosen by races, whose arms a study trains as cells of their own;"
-            " write a number in its place"
+            f"{here}: auto of the arm {asking[0]!r} is chosen by races, whose settings are cells of a study; write a"
+            " number in its place"
         )
     if recipe.classifier.grid.steps or any(len(values) > 1 for values in recipe.classifier.grid.axes.values()):
         raise UserError(f"{here}: classifier.grid must have one value for each key, and no steps")

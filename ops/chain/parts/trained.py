@@ -22,8 +22,8 @@ from ops.verdict.records import Budget, Kind
 
 @dataclass(frozen=True)
 class Trained:
-    """The results of the two sides: `results` holds the results.json of each side's stage, `arms` their settings as they
-    were trained, and `written` as the recipe has them, perhaps with auto."""
+    """The results of the two sides: `results` holds the results.json of each side's stage, `arms` the arms as they were
+    trained, and `written` as the recipe has them, perhaps with auto."""
 
     results: Mapping[str, Mapping[str, Any]]
     arms: Mapping[str, Mapping[str, Arm]]

@@ -12,7 +12,8 @@ from ops.tuning.control.start import Choice, Quality, Start
 def describe_start(start: Start, arm: Arm, *, real: int, generated: int, quality: Quality) -> str:
     """`starts at strength 1, N 12.3: 100 real and 200 generated images count as 220 real ones; a classifier …`."""
     at = [f"strength {start.strength:.3g}"] * (arm.strength == AUTO)
-    at += [f"N {start.real_weight:.3g}"] * (arm.real_weight == AUTO)
+    if arm.real_weight == AUTO and start.real_weight is not None:
+        at.append(f"N {start.real_weight:.3g}")
     if generated == 0:
         return f"starts at {', '.join(at)}: {real:,} real images"
     told = [f"{real:,} real and {generated:,} generated images count as {round(start.images):,} real ones"]

@@ -25,8 +25,8 @@ STRENGTH = 1.0  # of the regression, C times the number of features
 
 @dataclass(frozen=True)
 class Told:
-    """accuracy : share of held-back images whose origin is named rightly. variation : lower bound of the total variation, 0..1,
-    that holds in 95 of 100 draws. images : of each kind."""
+    """accuracy : share of held-back images whose origin is named rightly. variation : lower bound of the total
+    variation, 0..1, that holds in 95 of 100 draws. images : of each kind."""
 
     accuracy: float
     variation: float

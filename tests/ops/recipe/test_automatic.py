@@ -31,6 +31,8 @@ KEYS = read_yaml(SMOKE)
 AUTO: dict[str, Any] = {"strength": "auto"}
 BOTH: dict[str, Any] = {"strength": "auto", "real_weight": "auto"}
 SIMCLR: dict[str, Any] = {"trainer": "simclr", "strength": "auto"}
+FIXED: dict[str, Any] = {"trainer": "simclr", "strength": 0.3, "real_weight": "auto"}
+EMA = {"kind": "ema", "images": "real"}
 
 
 def parse(expanded: dict[str, Any] | None = None, classifier: dict[str, Any] | None = None, **baselines: Any) -> Recipe:
@@ -49,24 +51,29 @@ def grid(**axes: list[float]) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("expanded", "baselines", "classifier", "sentence"),
     [
-        ({"y": BOTH}, {}, {}, "auto of the arm 'y' needs the same arm under baselines, where as many strengths are tried"),
+        ({"y": BOTH}, {}, {}, "auto of the arm 'y' needs the same arm under baselines, where as many strengths are"),
         ({"y": BOTH}, {"x": {"strength": 0.5}}, {}, "on real images alone: y-real: {strength: auto}"),
-        ({"y": {**SIMCLR, "strength": 0.3, "real_weight": "auto"}}, {"x": AUTO}, {}, "y-real: {trainer: {kind: simclr}, strength: auto}"),
-        ({"y": {**SIMCLR, "real_weight": "auto"}}, {"x": {**SIMCLR, "strength": 1.0}}, {}, "y-real: {trainer: {kind: simclr}"),
-        ({"y": {"real_weight": "auto"}}, {"x": AUTO}, {}, "so the arm needs a strength; add strength: auto, or a number"),
-        ({"y": {**BOTH, "beta": 0.3}}, {"x": AUTO}, {}, "beta 0.3 and real_weight auto both say how much real images weigh"),
-        ({}, {"x": {"strength": "auto", "real_weight": "auto"}}, {}, "real_weight has no effect in the baseline 'x'"),
-        ({}, {"x": {"strength": "auto", "augmentation": "flip_crop", "pairing": "none"}}, {}, "strength has no effect in the arm 'x', which says itself"),
-        ({}, {"x": {**AUTO, "trainer": "refitted"}}, {}, "strength: auto of the arm 'x' needs trainer: supervised or one that learns without labels, not refitted"),
-        ({}, {"x": {**AUTO, "consistency": {"kind": "ema", "images": "real"}}}, {}, "and the arm has consistency: ema; remove one"),
+        ({"y": FIXED}, {"x": AUTO}, {}, "y-real: {trainer: {kind: simclr}, strength: auto}"),
+        ({"y": FIXED}, {"x": {**SIMCLR, "strength": 0.3}}, {}, "y-real: {trainer: {kind: simclr}, strength: auto}"),
+        (
+            {"y": {"real_weight": "auto"}},
+            {"x": AUTO},
+            {},
+            "so the arm needs a strength; add strength: auto, or a number",
+        ),
+        ({"y": {**BOTH, "beta": 0.3}}, {"x": AUTO}, {}, "beta 0.3 and real_weight auto both say how much real images"),
+        ({}, {"x": BOTH}, {}, "real_weight has no effect in the baseline 'x'"),
+        ({}, {"x": {**AUTO, "augmentation": "flip_crop", "pairing": "none"}}, {}, "strength has no effect in the arm"),
+        ({}, {"x": {**AUTO, "trainer": "refitted"}}, {}, "strength: auto of the arm 'x' needs trainer: supervised or"),
+        ({}, {"x": {**AUTO, "consistency": EMA}}, {}, "and the arm has consistency: ema; remove one"),
         ({"e": {}, "y": {**BOTH, "placebo": "mixed"}}, {"x": AUTO}, {}, "and the arm has placebo: mixed; remove one"),
-        ({}, {"x": AUTO}, grid(**{"pairing.alpha": [0.5, 1.0]}), "classifier.grid.pairing.alpha and strength: auto of the arm 'x' choose the same"),
-        ({"y": BOTH}, {"x": AUTO}, grid(real_weight=[10.0]), "classifier.grid.real_weight and real_weight: auto of the arm 'y' choose the same"),
-        ({}, {"x": AUTO}, {"steps": 8, "seeds": 3}, "auto of the arm 'x': 3 trainings of 8 steps leave none for a race"),
+        ({}, {"x": AUTO}, grid(**{"pairing.alpha": [0.5]}), "classifier.grid.pairing.alpha and strength: auto of"),
+        ({"y": BOTH}, {"x": AUTO}, grid(real_weight=[10.0]), "classifier.grid.real_weight and real_weight: auto of"),
+        ({}, {"x": AUTO}, {"steps": 8, "seeds": 3}, "auto of the arm 'x': 3 trainings of 8 steps leave none for"),
         ({}, {"x": {"strength": "automatic"}}, {}, "'baselines.x.strength'"),
         ({"y": {"real_weight": "much"}}, {}, {}, "'expanded.y.real_weight'"),
     ],
-)  # fmt: skip
+)
 def test_what_cannot_race_gives_one_sentence(
     expanded: dict[str, Any], baselines: dict[str, Any], classifier: dict[str, Any], sentence: str
 ) -> None:
@@ -77,9 +84,13 @@ def test_what_cannot_race_gives_one_sentence(
 
 def test_the_same_arm_on_real_images_may_choose_its_strength_too() -> None:
     recipe = parse(
-        {"y": {**SIMCLR, "real_weight": "auto"}, "fixed": {**SIMCLR, "strength": 0.3, "real_weight": "auto"}, "n": SIMCLR},
+        {
+            "y": {**SIMCLR, "real_weight": "auto"},
+            "fixed": {**SIMCLR, "strength": 0.3, "real_weight": "auto"},
+            "n": SIMCLR,
+        },
         x=SIMCLR,
-    )  # fmt: skip
+    )
     assert all(find_counterpart(arm, recipe.baselines) == "x" for arm in recipe.expanded.values())
     assert pair_counterparts(recipe.baselines, recipe.expanded, {}) == [("fixed", "x"), ("n", "x"), ("y", "x")]
     assert [may_fall_back(arm) for arm in recipe.expanded.values()] == [True, True, False]
@@ -98,8 +109,8 @@ def test_a_settled_arm_is_the_one_that_says_the_numbers_itself() -> None:
 
 def test_settled_arms_are_read_back_and_only_they_replace_what_is_written() -> None:
     written = {"a": read(**BOTH), "b": read(**BOTH), "c": read(pairing="mixup")}
-    kept, dropped = settle_arm(written["a"], strength=0.5, real_weight=10.0), settle_arm(simplify(written["b"]), strength=1.0)
-    without = leave_out_generated(dropped)
+    kept = settle_arm(written["a"], strength=0.5, real_weight=10.0)
+    without = leave_out_generated(settle_arm(simplify(written["b"]), strength=1.0))
     stored = json.loads(json.dumps({"settled": {"a": describe_settled(kept), "b": describe_settled(without), "z": {}}}))
     assert read_settled(written, stored) == {"a": kept, "b": without, "c": written["c"]}
     assert uses_generated(kept) and not uses_generated(without) and uses_generated(written["c"])
