@@ -271,8 +271,8 @@ def validate(workspace: Workspace, expansion: str, warn: Callable[[str], None] =
 
 
 def require_validation(recipe: Recipe, images: int, path: Path) -> None:
-    """UserError for arms whose settings are raced on too few validation images."""
-    asking = list_automatic({**recipe.baselines, **recipe.expanded})
+    """UserError for arms whose settings are raced on too few validation images; a rehearsal decides nothing anyway."""
+    asking = [] if recipe.verdict.rehearsal else list_automatic({**recipe.baselines, **recipe.expanded})
     if asking and images < LEAST_VALIDATION:
         raise UserError(
             f"{path}: auto of the arm {asking[0]!r} is chosen on validation images, of which there are {images}; at"

@@ -14,7 +14,7 @@ SHARE = 0.3  # of an arm's final trainings, in steps: most that the race of the 
 DECIDING_SEEDS = 3  # of each of the two that are compared in the end; two would leave too few degrees of freedom
 SHAPES = (((4, 1), (2, 2)), ((2, 1),))  # contenders of a round and their length in units; the widest race first
 DECIDING_LENGTH = 2  # in units
-LEAST_LENGTH = 0.1  # of a final training: with shorter trainings fewer contenders race
+LEAST_LENGTH, LEAST_STEPS = 0.1, 50  # of a final training, and steps: with shorter trainings fewer contenders race
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ def build_schedule(steps: int, seeds: int) -> Schedule:
     for shape in SHAPES:
         units = sum(contenders * length for contenders, length in shape) + DECIDING_SEEDS * DECIDING_LENGTH
         unit = min(allowed // units, steps // DECIDING_LENGTH)
-        if unit >= max(1, LEAST_LENGTH * steps) or (shape == SHAPES[-1] and unit >= 1):
+        if unit >= max(LEAST_STEPS, LEAST_LENGTH * steps) or (shape == SHAPES[-1] and unit >= 1):
             return Schedule(
                 tuple(Round(contenders, 1, length * unit) for contenders, length in shape),
                 Round(1, DECIDING_SEEDS, DECIDING_LENGTH * unit),

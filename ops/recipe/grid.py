@@ -15,7 +15,7 @@ from typing import Annotated, Any
 
 from pydantic import ConfigDict, Field, ValidationError, model_validator
 
-from ops.recipe.arms import AUTO, INGREDIENTS, Arm
+from ops.recipe.arms import INGREDIENTS, Arm
 from ops.settings.kinds import Kind, report_unknown
 from ops.settings.section import Count, Positive, Section
 
@@ -173,7 +173,7 @@ def read_numbers(arm: Arm, setting: Setting, real_weight: float) -> dict[str, fl
     numbers = list_numbers()
     found = {key: numbers[key].read(arm) for key in setting.keys if key in numbers}
     if setting.get("real_weight") is not None:
-        assert arm.real_weight != AUTO, "the controller chooses it, which no grid may do beside it"
+        assert not isinstance(arm.real_weight, str), "the controller chooses it, which no grid may do beside it"
         found["real_weight"] = real_weight if arm.real_weight is None else arm.real_weight
     return found
 

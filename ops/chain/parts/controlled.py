@@ -131,14 +131,14 @@ class _Race:
         unweighted = self.arm.model_copy(update={"real_weight": None}) if may_fall_back(self.arm) else self.arm
         marks = _find_marks(examples)
         generated = (examples.weigh(unweighted) > 0) & marks
-        counts = {"real": int((~marks).sum()), "generated": int(generated.sum())}
+        real, drawn = int((~marks).sum()), int(generated.sum())
         accepted = place(self.run.inputs[ACCEPTED], number)
         quality = measure_quality(accepted, self.contest, examples, generated)
-        start = find_start(*counts.values(), quality)
-        self._say(f"{self.name} {describe_start(start, self.arm, **counts, quality=quality)}")
+        start = find_start(real, drawn, quality)
+        self._say(f"{self.name} {describe_start(start, self.arm, real=real, generated=drawn, quality=quality)}")
         chooses = {"strength": self.arm.strength == AUTO, "real_weight": self.arm.real_weight == AUTO}
         side = Side(self.contest, self.arm, list_inflated(start, self.schedule.contenders, **chooses))
-        return side, {"quality": quality.to_dict(), **_describe_numbers(start, *counts.values())}
+        return side, {"quality": quality.to_dict(), **_describe_numbers(start, real, drawn)}
 
     def _hold(self, sides: Mapping[str, Side], progress: Progress) -> dict[str, Halving]:
         """The rounds of each side, one side after the other."""
@@ -179,14 +179,19 @@ def measure_quality(accepted: Path, contest: Contest, examples: Examples, genera
     accepted: folder of one generator's accepted images, whose Fréchet distance in a random network's features is read.
     """
     measures = read_json(accepted / QUALITY)
-    found = next((each for each in measures if each["name"] == "FD_random" and each["label"] is None), {})
+    found: Mapping[str, Any] = next(
+        (each for each in measures if each["name"] == "FD_random" and each["label"] is None), {}
+    )
     frechet, reference = found.get("value"), found.get("reference")
     if min(examples.images.shape[2:]) < MIN_SIDE:
         return Quality(frechet=frechet, reference=reference)
     real = np.concatenate([examples.images[~_find_marks(examples)], contest.validation[0]])
     rng = np.random.default_rng([contest.first_seed, 5])
-    drawn = (images[rng.permutation(len(images))[:MOST]] for images in (real, examples.images[generated]))
-    told = tell_apart(*(embed_images(torch.from_numpy(images)) for images in drawn), contest.first_seed)
+    known, drawn = (
+        embed_images(torch.from_numpy(images[rng.permutation(len(images))[:MOST]]))
+        for images in (real, examples.images[generated])
+    )
+    told = tell_apart(known, drawn, contest.first_seed)
     if told is None:
         return Quality(frechet=frechet, reference=reference)
     return Quality(told.accuracy, told.variation, frechet, reference)

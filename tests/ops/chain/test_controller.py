@@ -41,6 +41,8 @@ def test_few_validation_images_are_refused_before_anything_is_trained() -> None:
     require_validation(auto, 20, Path("mine.yaml"))
     with pytest.raises(UserError, match="mine.yaml: auto of the arm 'simclr' is chosen on validation images, of which"):
         require_validation(auto, 19, Path("mine.yaml"))
+    rehearsal = auto.verdict.model_copy(update={"rehearsal": True})
+    require_validation(auto.model_copy(update={"verdict": rehearsal}), 8, Path("mine.yaml"))
 
 
 def test_an_arm_that_left_out_its_images_is_said_to_have_learnt_from_none() -> None:

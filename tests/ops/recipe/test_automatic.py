@@ -119,9 +119,9 @@ def test_settled_arms_are_read_back_and_only_they_replace_what_is_written() -> N
 
 def test_the_cost_counts_each_trained_arm_once() -> None:
     several = {"y": BOTH, "again": BOTH, "n": {**AUTO, "real_weight": 3.0}, "plain": {}}
-    recipe = parse(several, {"steps": 200, "seeds": 5}, x=AUTO, same=AUTO)
+    recipe = parse(several, {"steps": 800, "seeds": 5}, x=AUTO, same=AUTO)
     found = foresee_cost(recipe.baselines, recipe.expanded, recipe.classifier)
-    assert found is not None and found.final == 3 * 1000 and found.steps == 3 * 8 * 21 + 2 * 6 * 21
+    assert found is not None and found.final == 3 * 4000 and found.steps == 3 * 8 * 85 + 2 * 6 * 85
     plain = parse()
     assert foresee_cost(plain.baselines, plain.expanded, plain.classifier) is None
 

@@ -42,6 +42,8 @@ def test_more_seeds_allow_more_contenders_and_longer_races() -> None:
     assert some.rounds == (Round(4, 1, 64), Round(2, 1, 128)) and some.deciding.steps == 128  # 900 in 14
     assert many.rounds[0].steps == 128 and build_schedule(600, 200).deciding.steps == 600
     assert some.total == 14 * 64 and few.contenders == 2 and some.contenders == 4
+    short, shorter = build_schedule(470, 5), build_schedule(460, 5)  # 50 steps are the fewest of the wide race
+    assert short.rounds[0] == Round(4, 1, 50) and shorter.rounds == (Round(2, 1, 86),)
 
 
 @pytest.mark.parametrize(("steps", "seeds"), [(1, 1), (1, 50), (8, 3), (26, 1)])
