@@ -122,7 +122,7 @@ class _Race:
         if self.contest.is_expanded:
             alone = replace(alone, training=(read_real(self.run.inputs),))
         start = find_start(len(alone.training[0].labels))
-        return Side(alone, simplify(self.arm), list_real(start, self.schedule.contenders))
+        return Side("real", alone, simplify(self.arm), list_real(start, self.schedule.contenders))
 
     def _prepare_inflated(self) -> tuple[Side, dict[str, Any]]:
         """With generated images, and what the start follows from: one generator's images stand for those of all."""
@@ -137,7 +137,7 @@ class _Race:
         start = find_start(real, drawn, quality)
         self._say(f"{self.name} {describe_start(start, self.arm, real=real, generated=drawn, quality=quality)}")
         chooses = {"strength": self.arm.strength == AUTO, "real_weight": self.arm.real_weight == AUTO}
-        side = Side(self.contest, self.arm, list_inflated(start, self.schedule.contenders, **chooses))
+        side = Side("inflated", self.contest, self.arm, list_inflated(start, self.schedule.contenders, **chooses))
         return side, {"quality": quality.to_dict(), **_describe_numbers(start, real, drawn)}
 
     def _hold(self, sides: Mapping[str, Side], progress: Progress) -> dict[str, Halving]:

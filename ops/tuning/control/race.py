@@ -31,8 +31,12 @@ RACING_OFFSET = 600  # from the first seed: judged ones and the one that tries s
 
 @dataclass(frozen=True, eq=False)
 class Side:
-    """The settings `choices` of an arm that race on the training images of `contest`, whose own arms do not matter."""
+    """The settings `choices` of an arm that race on the training images of `contest`, whose own arms do not matter.
 
+    images : a name of these images, apart from those of other sides with the same scratch folder.
+    """
+
+    images: str
     contest: Contest
     arm: Arm
     choices: Sequence[Choice]
@@ -117,7 +121,7 @@ def _train(
     """Whether right on each validation image, bool [S, n] by choice; seeds count from the races' first one."""
     arms = {choice: side.settle(choice) for choice in choices}
     # By its content, so that a file is never taken for one of other settings.
-    names = {choice: hash_json(arm.model_dump(mode="json"))[:24] for choice, arm in arms.items()}
+    names = {choice: f"{side.images}-{hash_json(arm.model_dump(mode='json'))[:24]}" for choice, arm in arms.items()}
     contest = replace(side.contest, arms={names[choice]: arm for choice, arm in arms.items()})
     runs: dict[Choice, list[Run]] = {}
     for choice, name in names.items():

@@ -113,7 +113,10 @@ def test_the_controllers_races_are_counted_and_told(root: Path, edit_recipe: Edi
     assert found["seconds"]["expanded_classifiers"] == pytest.approx(once + race + deciding)
     assert found["controller"] == {"steps": 12 + 36, "final_steps": 200, "share": 0.24, "allowed": 0.3}
     told = growset(root, "plan", "digits").output
-    assert "the controller's races take 48 of these optimizer steps, 24% of the 200 that they prepare (at most 30%)" in told
+    assert (
+        "the controller's races take 48 of these optimizer steps, 24% of the 200 that they prepare (at most 30%)"
+        in told
+    )
 
 
 def test_text_has_minutes_and_warnings(root: Path) -> None:

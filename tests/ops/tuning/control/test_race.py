@@ -28,12 +28,12 @@ WEIGHTED = [Choice(1.0, 10.0), Choice(0.5, 10.0), Choice(1.0, 31.6), Choice(0.5,
 PROGRESS = Progress(lambda line: None, "race", 1, "trainings")
 
 
-def make_side(choices: Sequence[Choice], **keys: Any) -> Side:
+def make_side(choices: Sequence[Choice], images: str = "real", **keys: Any) -> Side:
     examples = Examples(np.zeros((4, 1, 4, 4), np.uint8), np.arange(4) % 2, np.ones(4))
     held = np.zeros((IMAGES, 1, 4, 4), np.uint8), np.zeros(IMAGES, np.int64)
     settings = ClassifierSettings(steps=STEPS, seeds=SEEDS)
     contest = Contest({}, (examples,), 3_000, held, settings, "accuracy", 2, Path("unused"))
-    return Side(contest, Arm.model_validate({"strength": "auto", **keys}), choices)
+    return Side(images, contest, Arm.model_validate({"strength": "auto", **keys}), choices)
 
 
 @pytest.fixture
@@ -93,6 +93,19 @@ def test_seeds_that_decide_were_in_no_round_and_none_is_judged(
     sentence = describe_decision("y", *winners, found, SCHEDULE)
     assert sentence.startswith("y uses its generated images: with them strength 1, N 31.6 is 17.0 points better on")
     assert "at least" in sentence and sentence.endswith("(3 fresh seeds of 170 steps each)")
+
+
+def test_equal_settings_on_other_images_are_other_trainings(monkeypatch: pytest.MonkeyPatch) -> None:
+    names = []
+
+    def note(contest: Contest, runs: Sequence[Run], *_: object) -> Mapping[Run, Result]:
+        names.extend(run.file_name for run in runs)
+        return {run: Result(run, 1.0, (), pack_bits(np.ones(IMAGES, bool)), (), {}, Path()) for run in runs}
+
+    monkeypatch.setattr(race, "train_runs", note)
+    for images in ("real", "inflated", "real"):
+        hold_rounds(make_side(STRENGTHS, images), SCHEDULE, workers=1, progress=PROGRESS)
+    assert len(names) == 18 and len(set(names)) == 12 and names[:6] == names[12:]
 
 
 def test_both_sides_cost_equally_many_trainings() -> None:
