@@ -21,6 +21,7 @@ import polars as pl
 
 from ops.chain.parts.answers import Answers, Network, find_correct
 from ops.chain.parts.classifiers import BASELINES, weights_file
+from ops.chain.parts.controlled import ALL_LEFT_OUT
 from ops.chain.parts.fold_verdict import judge_folds
 from ops.chain.parts.later_seeds import FOLDER, train_later_seeds
 from ops.chain.parts.learning_curve import trace_curve
@@ -186,7 +187,10 @@ def _decide(
             validation,
             test.labels,
             test.class_names,
-            unused=read_unused(run.inputs["generated_images"]) or NONE_ACCEPTED,
+            unused=ALL_LEFT_OUT
+            if trained.left_out_by_controller
+            else read_unused(run.inputs["generated_images"]) or NONE_ACCEPTED,
+            kinds=trained.kinds,
             metric=trained.metric,
             budget=trained.budget,
             aliases=trained.aliases,

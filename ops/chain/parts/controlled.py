@@ -28,6 +28,8 @@ from ops.recipe.automatic import (
     leave_out_generated,
     list_automatic,
     may_fall_back,
+    read_settled,
+    uses_generated,
 )
 from ops.recipe.control import Schedule, build_schedule
 from ops.recipe.counterparts import simplify
@@ -40,6 +42,10 @@ from ops.tuning.control.telling import describe_best, describe_decision, describ
 from ops.tuning.control.telling_apart import MOST, tell_apart
 
 ACCEPTED = "accepted_images"
+ALL_LEFT_OUT = (
+    "the controller left its images out of every arm, because on validation none gained by them beyond the noise of"
+    " images and seeds"
+)
 SIDES = {"real": "on real images alone", "inflated": "with generated images"}
 
 
@@ -59,6 +65,13 @@ def settle_automatic(run: StageRun, contest: Contest) -> Settled:
         arms[name], logs[name] = _Race(run, racing, name).settle()
         settled[name] = describe_settled(arms[name])
     return Settled(arms, {"settled": settled, "controller": logs} if settled else {})
+
+
+def find_all_left_out(arms: Mapping[str, Arm], results: Mapping[str, Any]) -> str | None:
+    """Why no arm of the expanded side learns from generated images, by its results.json; None where some does."""
+    settled = read_settled(arms, results)
+    learning = [arm for name, arm in settled.items() if name in results["arms"] and arm.placebo.kind == "none"]
+    return ALL_LEFT_OUT if learning and not any(map(uses_generated, learning)) else None
 
 
 @dataclass(frozen=True, eq=False)

@@ -2,7 +2,7 @@
 
 If the scorer or the generator has not learnt, or a class has no accepted image, nothing generated is used in this fold,
 and only the arms without generated images are trained. The reason is a sentence of the check that failed, or of the
-gate of variants that refused every class.
+gate of variants that refused every class. The same holds where the controller left out the images of every arm.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import numpy as np
 from ops.chain import find_builder
 from ops.chain.checks import CHECKS, run_check
 from ops.chain.parts.classifiers import BASELINES, EXPANDED
+from ops.chain.parts.controlled import find_all_left_out
 from ops.chain.parts.fold_images import store_fold
 from ops.classifiers.augmentations import AUGMENTATIONS
 from ops.files.hashing import hash_json
@@ -132,4 +133,7 @@ def _find_refusal(workspace: FoldWorkspace, expansion: str, stage: str) -> str |
         if each.name in REFUSING:
             return finding.sentence
         raise RuntimeError(f"fold {workspace.number}: the check {each.name} failed: {finding.sentence}")
+    if stage == EXPANDED:
+        results = read_json(workspace.output(expansion, stage) / RESULTS)
+        return find_all_left_out(workspace.load_recipe(expansion).expanded, results)
     return None

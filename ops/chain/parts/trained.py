@@ -42,13 +42,20 @@ class Trained:
     @property
     def kinds(self) -> dict[str, Kind]:
         """The kind of each trained arm; a placebo is trained beside the expanded arms and is none of them."""
-        return {arm: name_kind(arm, self.arms[BASELINES], self.arms[EXPANDED]) for arm in self.sides}
+        found = {arm: name_kind(arm, self.arms[BASELINES], self.arms[EXPANDED]) for arm in self.sides}
+        return found | dict.fromkeys(self.left_out_by_controller, "baseline")
+
+    @property
+    def left_out_by_controller(self) -> list[str]:
+        """Trained arms of the expanded side whose generated images the controller left out: baselines, in fact."""
+        return [arm for arm in self.results[EXPANDED]["arms"] if not uses_generated(self.arms[EXPANDED][arm])]
 
     @property
     def counterparts(self) -> list[tuple[str, str]]:
-        """Each expanded arm beside the same one on real images, and with a placebo."""
+        """Each expanded arm beside the same one on real images, and with a placebo; none that left its images out."""
         pairs = pair_counterparts(self.written[BASELINES], self.written[EXPANDED], self.aliases)
-        return [pair for pair in pairs if all(arm in self.sides for arm in pair)]
+        known = self.sides.keys() - self.left_out_by_controller
+        return [pair for pair in pairs if all(arm in known for arm in pair)]
 
     def measure_costs(self, seeds: int) -> dict[str, float]:
         """The cost of a step of each trained arm, in plain steps; `seeds` networks teach together."""
@@ -58,10 +65,11 @@ class Trained:
         }
 
     def tell_left_out(self) -> str:
-        """A sentence, with a space before it, where the challenger learnt from no generated image; else nothing."""
-        if self.challenger is None or uses_generated(self.arms[EXPANDED][self.challenger]):
+        """A sentence, with a space before it, about arms beside the challenger that learnt from no generated image."""
+        if self.challenger is None or not (arms := self.left_out_by_controller):
             return ""
-        return f" {self.challenger} learnt from no generated image: the controller left them out on validation."
+        named = " and ".join((", ".join(arms[:-1]), arms[-1])) if len(arms) > 1 else arms[0]
+        return f" {named} learnt from no generated image: the controller left them out on validation."
 
     @property
     def aliases(self) -> dict[str, str]:
@@ -100,8 +108,8 @@ class Trained:
 
     @property
     def challenger(self) -> str | None:
-        """The arm with generated images that validation picks; None where the generator was not used."""
-        return self._pick("expanded") if self.results[EXPANDED]["arms"] else None
+        """The arm with generated images that validation picks; None where no arm learnt from any."""
+        return self._pick("expanded") if "expanded" in self.kinds.values() else None
 
     def _pick(self, kind: Kind) -> str:
         own = {arm for arm, found in self.kinds.items() if found == kind}
