@@ -224,6 +224,7 @@ def make_facts() -> dict[str, Any]:
         "parity": {"images": 1024, "share_equal": 0.9998, "share_beyond_one": 0.0, "max_difference": 1,
                    "passed": True},
         "search": SEARCHED,
+        "controller": [],
         "scorer": {"cross_fitted_accuracy": 0.93, "temperature": 1.4, "negative_log_likelihood": 0.21},
         "trainings": [{"arm": arm, "kind": kind, "losses": [2.1, 1.2, 0.9], "steps": 60}
                       for arm, kind in (("real", "baseline"), ("flipped", "baseline"), ("grown", "expanded"))],

@@ -28,7 +28,7 @@ from ops.chain.parts.pools import (
 )
 from ops.chain.real_images import describe_source, describe_unlabelled, source_content, try_source
 from ops.chain.watch_source import list_source, write_watched
-from ops.datasets.cross_validation import divide, find_units, list_training
+from ops.datasets.cross_validation import count_fold_validation, divide, find_units, list_training
 from ops.datasets.folds import require_folds, require_whole_units
 from ops.datasets.unlabelled import CLASS_NAME, find_growing
 from ops.errors import DamagedData, EnvironmentFault, UserError
@@ -49,10 +49,11 @@ from ops.labelling.choice import check_labelled
 from ops.machine.interruption import at, check
 from ops.machine.progress import Sink
 from ops.planning.plan import ExpansionPlan, plan_expansion, require_growth
-from ops.recipe.arms import check_smallest_ratios
+from ops.recipe.automatic import LEAST_VALIDATION, list_automatic
 from ops.recipe.imagination import check_class_count, check_probed
 from ops.recipe.instance import InstanceSettings
 from ops.recipe.prior import PoolSettings
+from ops.recipe.ratios import check_smallest_ratios
 from ops.recipe.schema import Recipe
 from ops.recipe.stages import STAGES
 from ops.recipe.variants import check_class_sizes, name_oracles
@@ -217,21 +218,24 @@ def validate(workspace: Workspace, expansion: str, warn: Callable[[str], None] =
                 raise UserError(f"source {source.name}: {finding.sentence}; {suggest_remedy(source.name)}")
             warn(finding.sentence)
         class_names, shape = tuple(metrics["class_names"]), metrics["shape"]
-        pool, count = read_pool(folder), metrics["train"]
+        pool, count, held = read_pool(folder), metrics["train"], int(metrics["validation"])
         grown = None if recipe.data.unlabelled is None else read_manifest(find_growing(folder))["metrics"]["train"]
         known: Mapping[str, Collection[str]] = {} if recipe.prior is None else list_ids(folder, SPLITS)
     else:
         contents = try_source(source, describe_unlabelled(workspace, recipe), recipe, content)
         class_names, shape, pool = contents.class_names, contents.shape, contents.pool
-        count, known, grown = sum(contents.sizes), contents.known, contents.growing
+        count, held = sum(contents.sizes), len(contents.ids["validation"])
+        known, grown = contents.known, contents.growing
         for dispute in contents.disputed:
             warn(dispute.sentence)
         if is_keepable(workspace, expansion, recipe):
             require_unseen(workspace, expansion, contents.ids)
     rows = [np.arange(count)]  # of training images, which come first in the pool; of each fold
     if recipe.verdict.folds is not None:
-        rows = list_training(divide(pool, recipe.verdict.folds))
+        codes = divide(pool, recipe.verdict.folds)
+        rows, held = list_training(codes), min(count_fold_validation(codes))
     trained = [np.bincount(pool.labels[each], minlength=len(class_names)) for each in rows]
+    require_validation(recipe, held, workspace.recipe_path(expansion))
     if varied:
         _require_variants(recipe, trained, workspace.recipe_path(expansion))
     # What is expanded: the labelled images, or all as images of one class.
@@ -273,6 +277,16 @@ def validate(workspace: Workspace, expansion: str, warn: Callable[[str], None] =
     if recipe.prior is not None:
         _check_pool(workspace, expansion, recipe, (height, width, channels), known)
     return recipe
+
+
+def require_validation(recipe: Recipe, images: int, path: Path) -> None:
+    """UserError for arms whose settings are raced on too few validation images; a rehearsal decides nothing anyway."""
+    asking = [] if recipe.verdict.rehearsal else list_automatic({**recipe.baselines, **recipe.expanded})
+    if asking and images < LEAST_VALIDATION:
+        raise UserError(
+            f"{path}: auto of the arm {asking[0]!r} is chosen on validation images, of which there are {images}; at"
+            f" least {LEAST_VALIDATION} are needed, or write a number in its place"
+        )
 
 
 def _check_pool(

@@ -21,6 +21,7 @@ import polars as pl
 
 from ops.chain.parts.answers import Answers, Network, find_correct
 from ops.chain.parts.classifiers import BASELINES, weights_file
+from ops.chain.parts.controlled import ALL_LEFT_OUT
 from ops.chain.parts.fold_verdict import judge_folds
 from ops.chain.parts.later_seeds import FOLDER, train_later_seeds
 from ops.chain.parts.learning_curve import trace_curve
@@ -59,7 +60,7 @@ def build_verdict(run: StageRun) -> dict[str, Any]:
         return judge_folds(run)
     trained = read_trained(run)
     curve = trace_curve(run, trained)
-    arms = {**run.recipe.baselines, **run.recipe.expanded}
+    arms = {arm: settings for side in trained.arms.values() for arm, settings in side.items()}
     networks = list_networks(run, trained, arms)
     answers = _look(run, networks)
     test = read_split(run.inputs["real_images"], "test")
@@ -165,6 +166,7 @@ def _judge(
     run: StageRun, trained: Trained, answers: Mapping[str, Mapping[int, Answers]], test: PixelDataset, *, look: int
 ) -> Verdict:
     verdict = _decide(run, trained, answers, test, look=look)
+    verdict = replace(verdict, sentence=verdict.sentence + trained.tell_left_out())
     seen = read_seen(run.inputs.get("prior"), run.inputs.get("generated_images"))
     if seen is not None and verdict.unused is None:
         shared = count_shared(run.inputs["prior"], run.inputs["real_images"])
@@ -190,7 +192,10 @@ def _decide(
             validation,
             test.labels,
             test.class_names,
-            unused=read_unused(run.inputs["generated_images"]) or NONE_ACCEPTED,
+            unused=ALL_LEFT_OUT
+            if trained.left_out_by_controller
+            else read_unused(run.inputs["generated_images"]) or NONE_ACCEPTED,
+            kinds=trained.kinds,
             metric=trained.metric,
             budget=trained.budget,
             aliases=trained.aliases,

@@ -17,7 +17,7 @@ from ops.classifiers.variants.randomised import Randomised
 from ops.classifiers.variants.stored import Stored
 from ops.classifiers.variants.transform import Composition, Transform
 from ops.datasets.axes import to_nhwc
-from ops.recipe.arms import Arm
+from ops.recipe.arms import NO_GENERATED, Arm
 from ops.recipe.contrastive_arms import is_contrastive
 from ops.recipe.ingredients.unlabelled import PseudoLabels
 from ops.recipe.ingredients.variants import GitVariants, NoVariants
@@ -60,10 +60,12 @@ class Examples:
     def weigh(self, arm: Arm) -> np.ndarray:
         """The weights of the images for an arm, float64 [n], with the arm's own real_weight or beta if it has one.
 
-        Where generated images are variants they weigh nothing, and every real one weighs 1, as without generated ones.
+        Where generated images are variants, or left out by the controller, they weigh nothing, and every real one
+        weighs 1, as without generated ones.
         """
         weights = self.weights if is_contrastive(arm) else np.where(self.labels < 0, 0.0, self.weights)
-        if self.is_generated is not None and shows_generated(arm):
+        assert not isinstance(arm.real_weight, str), "the controller has not settled this arm"
+        if self.is_generated is not None and (shows_generated(arm) or arm.beta == NO_GENERATED):
             return np.where(self.is_generated, 0.0, 1.0)
         if arm.real_weight is not None and self.is_generated is not None:
             weights = np.where(self.is_generated, weights, arm.real_weight)

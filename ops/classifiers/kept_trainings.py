@@ -109,7 +109,8 @@ def _hash_labelled(examples: Examples, arm: Arm) -> str:
     weights, marks = examples.weigh(arm), examples.is_generated
     rows = np.flatnonzero(weights > 0)
     seen = {"images": examples.images[rows], "labels": examples.labels[rows], "weights": weights[rows]}
-    return hash_arrays(seen if marks is None else {**seen, "marks": marks[rows]})
+    # Without the marks of an arm that sees no generated image: its training is that of the real images alone.
+    return hash_arrays(seen if marks is None or not marks[rows].any() else {**seen, "marks": marks[rows]})
 
 
 def name_hardware(device: str) -> str:

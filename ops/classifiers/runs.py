@@ -33,6 +33,7 @@ from ops.machine.parallel import map_processes, shared, worth_workers
 from ops.machine.precision import resolve_precision
 from ops.machine.progress import Progress
 from ops.recipe.arms import Arm
+from ops.recipe.automatic import forget_leaving_out
 from ops.recipe.classifiers import ClassifierSettings
 from ops.recipe.design import Metric
 from ops.recipe.grid import Setting, set_numbers
@@ -209,7 +210,7 @@ def _name_kept(contest: Contest, kept: KeptTrainings, runs: Sequence[Run]) -> di
         if seen not in hashes:
             hashes[seen] = hash_examples(examples, arm)
         own = {
-            "arm": arm.model_dump(mode="json"),
+            "arm": forget_leaving_out(arm).model_dump(mode="json"),
             "steps": contest.find_steps(run.setting),
             "learning_rate": run.setting["learning_rate"],
             "weight_decay": run.setting["weight_decay"],

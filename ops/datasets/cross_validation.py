@@ -79,6 +79,13 @@ def list_training(codes: Sequence[np.ndarray]) -> list[np.ndarray]:
     return [np.flatnonzero(code == TRAIN) for code in codes]
 
 
+def count_fold_validation(codes: Sequence[np.ndarray]) -> list[int]:
+    """Validation images in each fold; codes: as `divide` returns them."""
+    from ops.datasets.splits import VALIDATION
+
+    return [int((code == VALIDATION).sum()) for code in codes]
+
+
 def _split(pool: Pool, is_test: np.ndarray, folds: int, *, seed: int) -> np.ndarray:
     from ops.datasets.splits import TEST, assign_splits
 

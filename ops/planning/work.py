@@ -16,6 +16,7 @@ from ops.classifiers.products import count_products
 from ops.generators.encoding import EncodingKind
 from ops.generators.registry import KINDS
 from ops.planning.plan import ExpansionPlan
+from ops.planning.races import list_races
 from ops.recipe.arms import Arm, Network, Policy
 from ops.recipe.classifiers import ClassifierSettings
 from ops.recipe.contrastive_arms import is_contrastive
@@ -151,7 +152,8 @@ def count_work(
 def _hold(
     classifier: ClassifierSettings, arms: Mapping[str, Arm], is_expanded: bool, equal: bool, encoding: float = 1.0
 ) -> tuple[Phases, list[Training]]:
-    """The two phases of a side's tournament, and one more training of each arm, with the most steps of its grid.
+    """The controller's races and the two phases of a side's tournament, and one more training of each arm, with the
+    most steps of its grid.
 
     equal: whether all classes are equally large, so that nothing that balances them has an effect. encoding: of the
     prior's encoder, as a share of the classifier's network.
@@ -170,7 +172,11 @@ def _hold(
         tried += trainings
         once.append(max(trainings, key=lambda training: training.steps))
     fair = classifier.grid.is_fair(arms.values(), is_expanded=is_expanded)
-    return (tuple(tried), tuple(once * (classifier.seeds - fair))), once
+    races = tuple(
+        tuple(_make_training(classifier, arm, length, encoding) for arm, length in phase)
+        for phase in list_races(classifier, arms, is_expanded=is_expanded)
+    )
+    return (*races, tuple(tried), tuple(once * (classifier.seeds - fair))), once
 
 
 def _make_training(classifier: ClassifierSettings, arm: Arm, steps: int, encoding: float) -> Training:

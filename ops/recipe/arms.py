@@ -6,7 +6,7 @@ here, and a file and a registry line there. Losses, pairings and samplers are in
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, model_validator
@@ -20,7 +20,8 @@ from ops.recipe.ingredients.trainers import TRAINERS, SupervisedTrainer
 from ops.recipe.ingredients.unlabelled import UNLABELLED, NoUnlabelled
 from ops.recipe.ingredients.variants import VARIANTS, NoVariants
 from ops.recipe.ingredients.views import Views
-from ops.recipe.strength import fill_in, weaken_labelled
+from ops.recipe.strength import AUTO as AUTO
+from ops.recipe.strength import fill_in, read_strength, weaken_labelled
 from ops.settings.kinds import Kind, OneOf
 from ops.settings.section import Count, Fraction, Positive, Section
 
@@ -176,6 +177,7 @@ INGREDIENTS: dict[str, Mapping[str, type[Kind]]] = {  # of an arm, by its keys
 }
 # Keys of an arm without effect on real images alone.
 ONLY_EXPANDED = ("real_weight", "beta", "ratio", "finish", "separate", "placebo")
+NO_GENERATED = 1.0  # beta of an arm whose generated images the controller left out; no recipe may say it
 
 
 class Arm(Section):
@@ -212,8 +214,10 @@ class Arm(Section):
         description="what a baseline learns from the images of the prior's pool, which have no labels; nothing is"
         " generated",
     )
-    real_weight: Positive | None = Field(
-        None, description="for an arm under `expanded`: its own N; null: mix.real_weight"
+    real_weight: Positive | Literal["auto"] | None = Field(
+        None,
+        description="for an arm under `expanded`: its own N; auto: chosen by a race on validation, which may leave out"
+        " the generated images; null: mix.real_weight",
     )
     ratio: Positive | None = Field(
         None,
@@ -226,11 +230,12 @@ class Arm(Section):
         description="for an arm under `expanded`: share of real images in what is shown, in the place of real_weight;"
         " null: N decides",
     )
-    strength: Fraction | None = Field(
+    strength: Fraction | Literal["auto"] | None = Field(
         None,
         description="how strongly images are augmented, unless augmentation or pairing say it; 1: as the trainer is"
         " published, 0.5: AdaInf's weaker views, 0: no crop and no colours. Of a supervised arm 1 stands for"
-        " RandAugment of strength 10, shifts of 1/8 and mixup of alpha 1; null: these keys alone say it",
+        " RandAugment of strength 10, shifts of 1/8 and mixup of alpha 1; auto: chosen by a race on validation; null:"
+        " these keys alone say it",
     )
     finish: float = Field(
         0.0, ge=0, lt=1, description="for an arm under `expanded`: last share of the steps, on real images alone"
@@ -257,8 +262,8 @@ class Arm(Section):
     def _check_weights(self) -> Arm:
         if self.beta is not None and self.real_weight is not None:
             raise ValueError(
-                f"beta {self.beta:g} and real_weight {self.real_weight:g} both say how much real images weigh; remove"
-                " one of them"
+                f"beta {self.beta:g} and real_weight {_show(self.real_weight)} both say how much real images weigh;"
+                " remove one of them"
             )
         if self.beta is not None and self.sampler.kind != "uniform":
             raise ValueError(
@@ -271,10 +276,11 @@ class Arm(Section):
     def _check_labels(self) -> Arm:
         if self.loss.kind != "ldam" or not isinstance(self.pairing, Mixing):
             return self
-        meant = None if self.strength is None else OneOf(PAIRINGS).read(weaken_labelled(self.strength)["pairing"])
+        asked = None if self.strength is None else weaken_labelled(read_strength(self.strength))
+        meant = None if asked is None else OneOf(PAIRINGS).read(asked["pairing"])
         if self.pairing == meant:
             raise ValueError(
-                f"loss: ldam needs hard labels, and strength {self.strength:g} sets pairing: {self.pairing.kind}, which"
+                f"loss: ldam needs hard labels, and strength {self.strength} sets pairing: {self.pairing.kind}, which"
                 " blends them; add pairing: none, or remove one"
             )
         raise ValueError(f"loss: ldam needs hard labels, and pairing: {self.pairing.kind} blends them; remove one")
@@ -296,9 +302,10 @@ class Arm(Section):
     def spell_out(self) -> Arm:
         """The arm by what it does: without its strength and the preset of its views, whose values other keys hold.
 
-        Arms that train alike are then equal, whichever of these the recipe wrote.
+        Arms that train alike are then equal, whichever of these the recipe wrote. A strength that is still to be chosen
+        stays.
         """
-        changes: dict[str, Any] = {"strength": None}
+        changes: dict[str, Any] = {} if self.strength == AUTO else {"strength": None}
         if isinstance(self.augmentation, Views):
             changes["augmentation"] = self.augmentation.model_copy(update={"preset": None})
         return self.model_copy(update=changes)
@@ -309,32 +316,5 @@ class Arm(Section):
         return found
 
 
-def check_ratios(expanded: Mapping[str, Arm], most: float | None) -> None:
-    """ValueError for an arm whose own ratio cannot be; most: plan.ratio, None where classes grow by different ones."""
-    for name, arm in expanded.items():
-        if arm.ratio is None:
-            continue
-        if most is not None and arm.ratio > most:
-            raise ValueError(
-                f"ratio {arm.ratio:g} of the arm {name!r} is above plan.ratio {most:g}, and no more images are made;"
-                " lower it, or raise plan.ratio"
-            )
-        if getattr(arm.targets, "relabel", False):
-            raise ValueError(
-                f"ratio of the arm {name!r} counts accepted images, and targets.relabel adds rejected ones; remove one"
-                " of them"
-            )
-
-
-def check_smallest_ratios(expanded: Mapping[str, Arm], sizes: Sequence[int], wanted: Sequence[int]) -> None:
-    """ValueError for an arm whose own ratio leaves it no generated image.
-
-    sizes: real training images of each class. wanted: generated ones that the plan asks for.
-    """
-    growing = [size for size, want in zip(sizes, wanted, strict=True) if want]
-    for name, arm in expanded.items():
-        if arm.ratio is not None and growing and not any(round(arm.ratio * size) for size in growing):
-            raise ValueError(
-                f"ratio {arm.ratio:g} of the arm {name!r} is rounded to no generated image in any class, of which the"
-                f" largest that grows has {max(growing):,} real ones; raise it"
-            )
+def _show(value: float | str) -> str:
+    return value if isinstance(value, str) else f"{value:g}"

@@ -12,7 +12,7 @@ from ops.recipe.arms import Arm
 from ops.recipe.ingredients.contrastive import ContrastiveTrainer
 from ops.recipe.ingredients.trainers import ProbeTrainer
 from ops.recipe.ingredients.views import Views
-from ops.recipe.strength import JITTERED, find_standard, weaken_labelled, weaken_views
+from ops.recipe.strength import JITTERED, find_standard, read_strength, weaken_labelled, weaken_views
 
 IDLE = ("pairing", "sampler", "loss", "targets", "consistency", "variants", "unlabelled", "finish", "separate")
 
@@ -48,7 +48,7 @@ def check_contrastive(arms: Mapping[str, Arm]) -> None:
                     f"trainer: {arm.trainer.kind} of the arm {name!r} compares two views of an image, and with"
                     " augmentation: none both are the image; remove the augmentation, or write augmentation: views"
                 )
-        if arm.strength is not None and not _is_followed(arm, arm.strength):
+        if arm.strength is not None and not _is_followed(arm, read_strength(arm.strength)):
             raise ValueError(
                 f"strength has no effect in the arm {name!r}, which says itself how images are augmented; remove it"
             )

@@ -10,10 +10,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Literal
 
-from ops.recipe.arms import ONLY_EXPANDED, Arm
+from ops.recipe.arms import AUTO, ONLY_EXPANDED, Arm
 from ops.recipe.contrastive_arms import is_contrastive
 from ops.recipe.ingredients.guidance import EmaConsistency, TeacherTargets
 from ops.recipe.ingredients.variants import GitVariants, NoVariants
+from ops.recipe.strength import change_strength
 from ops.recipe.variants import shows_generated
 from ops.settings.section import Section
 
@@ -21,8 +22,13 @@ UNDOING = ("refitted", "feature_diffusion")  # trainers that fit the last layer 
 
 
 def simplify(arm: Arm) -> Arm:
-    """The arm as it would be on real images: what only generated ones have is left out, what they get real ones get."""
+    """The arm as it would be on real images: what only generated ones have is left out, what they get real ones get.
+
+    Where the controller chooses what generated images weigh, it chooses the strength of real ones by as many tries.
+    """
     plain, changes = Arm(), dict[str, Any]()
+    if arm.real_weight == AUTO and arm.strength != AUTO:
+        arm = Arm.model_validate(change_strength(arm.model_dump(), AUTO))
     for key in ONLY_EXPANDED:
         changes[key] = getattr(plain, key)
     if shows_generated(arm):
@@ -99,6 +105,11 @@ def check_guidance(baselines: Mapping[str, Arm], expanded: Mapping[str, Arm]) ->
         if getattr(arm.targets, "weight", 0.0) == 1 and arm.loss.kind != "plain":
             raise ValueError(f"loss has no effect in the baseline {name!r}, whose teachers give all labels; remove it")
     for name, arm in expanded.items():
+        if AUTO in (arm.strength, arm.real_weight) and find_counterpart(arm, baselines) is None:
+            raise ValueError(
+                f"auto of the arm {name!r} needs the same arm under baselines, where as many strengths are tried on"
+                f" real images alone: {name}-real: {_write_automatic(simplify(arm))}"
+            )
         if is_guided(arm) and arm.placebo.kind == "none" and find_counterpart(arm, baselines) is None:
             raise ValueError(
                 f"the arm {name!r} learns from more than labels, so baselines needs the same on real images, which"
@@ -156,6 +167,13 @@ def _check_together(name: str, arm: Arm) -> None:
             f"targets of the arm {name!r} are for generated images, which its consistency learns from without labels;"
             " write targets.images: real"
         )
+
+
+def _write_automatic(arm: Arm) -> str:
+    """As `_write`, without what strength: auto stands for until it is chosen."""
+    meant = Arm.model_validate({"trainer": arm.trainer, "strength": arm.strength})
+    own = {key: getattr(Arm(), key) for key in ("augmentation", "pairing") if getattr(arm, key) == getattr(meant, key)}
+    return _write(arm.model_copy(update=own))
 
 
 def _write(section: Section) -> str:

@@ -174,6 +174,7 @@ def read_numbers(arm: Arm, setting: Setting, real_weight: float) -> dict[str, fl
     numbers = list_numbers()
     found = {key: numbers[key].read(arm) for key in setting.keys if key in numbers}
     if setting.get("real_weight") is not None:
+        assert not isinstance(arm.real_weight, str), "the controller chooses it, which no grid may do beside it"
         found["real_weight"] = real_weight if arm.real_weight is None else arm.real_weight
     return found
 

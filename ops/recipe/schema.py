@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Discriminator, Field, Tag, ValidationInfo, field_validator, model_validator
 
-from ops.recipe.arms import ONLY_EXPANDED, Arm, check_ratios
+from ops.recipe.arms import ONLY_EXPANDED, Arm
+from ops.recipe.automatic import check_automatic
 from ops.recipe.automation import AutomationSettings
 from ops.recipe.classifiers import ClassifierSettings, ScorerSettings
 from ops.recipe.contrastive_arms import check_contrastive
@@ -28,6 +29,7 @@ from ops.recipe.ingredients.pairings import check_pairing
 from ops.recipe.kinds import DEFAULT_KIND, KINDS, PRIORS
 from ops.recipe.pool_arms import check_pool_arms
 from ops.recipe.profiles import check_profile
+from ops.recipe.ratios import check_ratios
 from ops.recipe.sampler import SamplerSettings
 from ops.recipe.scorers import check_features
 from ops.recipe.sections import MixSettings, PlanSettings, PublishSettings, ReportSettings, VerdictSettings
@@ -239,6 +241,7 @@ class Recipe(Section):
         if all(arm.placebo.kind != "none" for arm in self.expanded.values()):
             raise ValueError("every arm of expanded is a placebo; one must learn from generated images")
         check_contrastive({**self.baselines, **self.expanded})
+        check_automatic(self.baselines, self.expanded, self.classifier)
         check_guidance(self.baselines, self.expanded)
         check_ratios(self.expanded, self.plan.ratio if self.plan.balance == "keep" else None)
         check_pool_arms(self.baselines, self.expanded, self.prior)

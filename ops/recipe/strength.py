@@ -22,6 +22,7 @@ MOST_ALPHA = 1.0  # mixup's published α on CIFAR (Zhang et al. 2018)
 
 AT_HALF: dict[Standard, str] = {"standard": "adainf", "weak": "adainf", "asymmetric": "asymmetric_adainf"}
 JITTERED = ("jitter", "brightness", "contrast", "saturation", "hue")
+AUTO = "auto"  # the controller chooses; until it has, an arm is written as at strength 1
 
 
 def weaken_views(strength: float, standard: Standard) -> dict[str, float]:
@@ -37,6 +38,22 @@ def weaken_views(strength: float, standard: Standard) -> dict[str, float]:
     crop = math.exp((1 - share) * math.log(low["crop"]) + share * math.log(high["crop"]))
     found = {key: _between(low[key], high[key], share) for key in full}
     return {**found, "crop": high["crop"] if share == 1 else min(1.0, crop)}
+
+
+def find_strength(crop: float) -> float:
+    """The strength in 0..1 whose views have this smallest crop, in 0..1: the inverse of `weaken_views`; 1 below 0.08.
+
+    >>> [round(find_strength(crop), 3) for crop in (0.02, 0.08, 0.2, 0.3, 1.0)]
+    [1.0, 1.0, 0.5, 0.374, 0.0]
+    """
+    if not 0 < crop <= 1:
+        raise ValueError(f"a smallest crop must be in 0..1 and above 0, not {crop:g}")
+    half, full = PRESETS["adainf"]["crop"], PRESETS["standard"]["crop"]
+    if crop <= full:
+        return 1.0
+    if crop <= half:
+        return 0.5 + 0.5 * math.log(crop / half) / math.log(full / half)
+    return 0.5 * math.log(crop) / math.log(half)
 
 
 def weaken_labelled(strength: float) -> dict[str, Mapping[str, Any]]:
@@ -66,10 +83,10 @@ def fill_in(keys: Mapping[str, Any]) -> dict[str, Any]:
     """
     found, strength = dict(keys), keys.get("strength")
     standard = find_standard(keys.get("trainer"))
-    if strength is not None and not _is_strength(strength):
+    if strength is not None and strength != AUTO and not _is_strength(strength):
         return found
     if standard is not None:
-        views = weaken_views(1.0 if strength is None else strength, standard)
+        views = weaken_views(read_strength(strength), standard)
         own = keys.get("augmentation")
         own = {"kind": own} if isinstance(own, str) else own
         if "augmentation" not in keys:
@@ -77,8 +94,30 @@ def fill_in(keys: Mapping[str, Any]) -> dict[str, Any]:
         elif isinstance(own, Mapping) and own.get("kind") == "views" and own.get("preset") is None:
             found["augmentation"] = {**views, **own}
     elif strength is not None:
-        found = {**weaken_labelled(strength), **found}
+        found = {**weaken_labelled(read_strength(strength)), **found}
     return found
+
+
+def read_strength(strength: Any) -> float:
+    """The number that a strength stands for where it is written; 1 for none and for auto."""
+    return 1.0 if strength is None or strength == AUTO else float(strength)
+
+
+def change_strength(keys: Mapping[str, Any], strength: float | str) -> dict[str, Any]:
+    """A dumped arm's keys at another strength, or at auto: what its own strength meant changes, the rest stays."""
+    meant, found = fill_in({key: keys[key] for key in ("trainer", "strength") if key in keys}), dict(keys)
+    wanted = fill_in({"trainer": keys.get("trainer", "supervised"), "strength": strength})
+    for key in ("augmentation", "pairing"):
+        old, now, new = meant.get(key), found.get(key), wanted.get(key)
+        if not isinstance(old, Mapping) or not isinstance(now, Mapping) or new is None:
+            continue
+        if old["kind"] == "views" == now["kind"]:
+            found[key] = {
+                name: new.get(name, value) if value == old.get(name) else value for name, value in now.items()
+            }
+        elif all(now.get(name) == value for name, value in old.items()):
+            found[key] = dict(new)
+    return {**found, "strength": strength}
 
 
 def find_standard(trainer: Any) -> Standard | None:

@@ -32,6 +32,7 @@ from ops.pictures.strips import draw_strip, read_places
 from ops.recipe.sections import ReportSettings
 from ops.recipe.stages import STAGES
 from ops.report.charts import NARROW, WIDE, draw_arms, draw_classes, draw_curve, draw_lengths, draw_training
+from ops.report.controller import collect_controller
 from ops.report.filtering import collect_filters
 from ops.report.generators import collect_generators
 from ops.report.imagination import collect_imagination
@@ -55,6 +56,7 @@ from ops.workspaces.workspace import Workspace
 TEMPLATE = "template.html"
 OTHER_METRICS = ("accuracy", "balanced_accuracy")  # shown of every arm, whichever decides
 ROLES = ("decisive", "condition")
+SIDES = ("baseline_classifiers", "expanded_classifiers")
 SHOWN_CLASSES = 12  # with their pictures; those of further classes are folded away
 
 
@@ -122,6 +124,7 @@ def collect_facts(
         "parity": read_json(inputs["generator_onnx"] / PARITY),
         "search": _read_search(inputs["training_policy"]),
         "scorer": metrics["scorer"],
+        "controller": collect_controller([read_json(inputs[side] / RESULTS) for side in SIDES]),
         "trainings": [
             {
                 "arm": arm,
@@ -129,7 +132,7 @@ def collect_facts(
                 "losses": entry["losses"],
                 "steps": int(entry["setting"].get("steps", results["steps"])),
             }
-            for side in ("baseline_classifiers", "expanded_classifiers")
+            for side in SIDES
             for results in [read_json(inputs[side] / RESULTS)]
             for arm, entry in results["arms"].items()
         ],

@@ -17,11 +17,12 @@ from ops.errors import UserError
 from ops.files.hashing import hash_json
 from ops.generators.registry import KINDS
 from ops.planning.plan import plan_expansion
-from ops.recipe.arms import Arm, check_smallest_ratios
+from ops.recipe.arms import Arm
 from ops.recipe.counterparts import list_teachers
 from ops.recipe.fingerprints import stage_settings
 from ops.recipe.grid import Setting, set_numbers
 from ops.recipe.pool_arms import needs_encoder, sees_pool
+from ops.recipe.ratios import check_smallest_ratios
 from ops.recipe.schema import Recipe
 from ops.recipe.stages import upstream
 from ops.recipe.variants import check_class_sizes

@@ -14,6 +14,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, Field, ValidationError, field_validator, model_validator
 
 from ops.errors import UserError
+from ops.recipe.automatic import list_automatic
 from ops.recipe.changes import change_content
 from ops.recipe.loading import explain, parse_recipe
 from ops.recipe.schema import ArmName, Recipe
@@ -263,6 +264,11 @@ def build_recipe(
         )
     if recipe.tuning.policy:
         raise UserError(f"{here}: tuning.policy must be false; a study compares chosen settings")
+    if asking := list_automatic({**recipe.baselines, **recipe.expanded}):
+        raise UserError(
+            f"{here}: auto of the arm {asking[0]!r} is chosen by races, whose settings are cells of a study; write a"
+            " number in its place"
+        )
     if recipe.classifier.grid.steps or any(len(values) > 1 for values in recipe.classifier.grid.axes.values()):
         raise UserError(f"{here}: classifier.grid must have one value for each key, and no steps")
     if recipe.generator.seeds > 1:

@@ -18,7 +18,7 @@ from ops.verdict.comparison import Comparison
 from ops.verdict.decision import describe_arm
 from ops.verdict.estimate import BoolArray, FloatArray, IntArray
 from ops.verdict.picks import find_lowest, pick_best
-from ops.verdict.records import Budget, ClassRow, Verdict
+from ops.verdict.records import Budget, ClassRow, Kind, Verdict
 from ops.verdict.reference import ReferenceAnswers, compare_reference
 from ops.verdict.sentence import write_sentence
 
@@ -39,8 +39,13 @@ def judge_baselines(
     train_counts: Sequence[int] = (),
     confidences: Mapping[str, FloatArray] | None = None,
     costs: Mapping[str, float] | None = None,
+    kinds: Mapping[str, Kind] | None = None,
 ) -> Verdict:
-    """The verdict without a generator, which was not used because `unused`; the other inputs are those of `decide`."""
+    """The verdict without a generator, which was not used because `unused`; the other inputs are those of `decide`.
+
+    kinds: baselines and placebos, which are never picked; None: all are baselines.
+    """
+    kinds = kinds or dict.fromkeys(correct, "baseline")
     lowest = None
     if metric == "worst_class":
         lowest = {arm: find_lowest(validation_per_class[arm], labels) for arm in correct}
@@ -50,7 +55,7 @@ def judge_baselines(
             comparison,
             arm,
             answers,
-            "baseline",
+            kinds[arm],
             validation[arm],
             metric,
             tail=tail,
@@ -59,7 +64,7 @@ def judge_baselines(
         )
         for arm, answers in correct.items()
     }
-    baseline = pick_best(validation)
+    baseline = pick_best({arm: score for arm, score in validation.items() if kinds[arm] == "baseline"})
     rates = dict(zip(comparison.classes.tolist(), comparison.rate(baseline).tolist(), strict=True))
     images = np.bincount(labels, minlength=len(class_names)).tolist()
     verdict = Verdict(

@@ -22,6 +22,7 @@ from ops.machine.progress import Sink, ignore
 from ops.planning.fitting import fit_steps, scale_steps
 from ops.planning.length import warn_of_large_networks, warn_of_length
 from ops.planning.plan import estimate_bytes
+from ops.planning.races import describe_races
 from ops.planning.variants import foresee_variants, shows_variants
 from ops.planning.work import expect_policy, find_longest, settle_expected
 from ops.recipe.changes import change_recipe, keep_effective, write_changes
@@ -40,6 +41,7 @@ def describe_plan(pace: Pace) -> dict[str, Any]:
         seen.recipe, seconds["generator"] + seconds.get("prior", 0.0), to_chw(seen.counted.shape), pace.root
     )
     large = warn_of_large_networks(seen.recipe, seconds)
+    races = describe_races(settle_expected(seen.recipe, seen.policy))
     return {
         "expansion": seen.expansion,
         "shape": list(seen.counted.shape),
@@ -54,6 +56,7 @@ def describe_plan(pace: Pace) -> dict[str, Any]:
         "rest_seconds": rest,
         "to_do_seconds": pace.count_rest(seconds, rest),
         **_describe_longest(pace),
+        **({} if races is None else {"controller": races}),
         "stale": seen.stale,
         "smallest_effect": {
             "effect": resolution.effect,

@@ -99,6 +99,7 @@ def format_times(found: Mapping[str, Any], seen: Prospect) -> list[str]:
         ),
         f"  {'everything else':<22} {describe_estimate(found['rest_seconds']):>14}",
         f"  {'to do':<22} {describe_estimate(found['to_do_seconds']):>14}{_describe_longest(found)}",
+        *_describe_controller(found.get("controller")),
         "",
         f"  {describe_resolution(seen.resolution)}",
         *(f"warning: {warning}" for warning in found["warnings"]),
@@ -117,6 +118,16 @@ def format_steps(steps: Mapping[str, Any]) -> list[str]:
         lines.append(f"  {row['name']:<{width}}  {gain}{taken}")
         lines.append(f"  {'':<{width}}  {'; '.join(part for part in (row['cost'], row['how']) if part)}")
     return lines
+
+
+def _describe_controller(found: Mapping[str, Any] | None) -> list[str]:
+    """A line on what the controller's races cost; none where no arm says auto."""
+    if found is None:
+        return []
+    return [
+        f"  the controller's races take {found['steps']:,} of these optimizer steps, {found['share']:.0%} of the"
+        f" {found['final_steps']:,} that they prepare (at most {found['allowed']:.0%})"
+    ]
 
 
 def _describe_longest(found: Mapping[str, Any]) -> str:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from safetensors.torch import load_file
 
+from ops.chain.parts.controlled import settle_automatic
 from ops.chain.parts.diagnostics import average_diagnostics, describe_diagnostics
 from ops.chain.parts.variants import account
 from ops.chain.parts.visits import count
@@ -122,10 +123,13 @@ def train_arms(
     settings = run.recipe.classifier
     # Sorted by name, `real` first: the order of a mapping is not part of the fingerprint.
     arms = dict(sorted(arms.items(), key=lambda item: (item[0] != "real", item[0])))
+    metric = find_metric(run)
+    settled = settle_automatic(run, open_contest(run, arms, training, metric, {}))
+    arms = settled.arms
     aliases = find_common_aliases(arms, training, settings.grid)
     own = {name: arm for name, arm in arms.items() if name not in aliases}
     files = find_teachers(own, run.out, aliases) if teachers is None else find_teachers(own, teachers, {})
-    contest = open_contest(run, own, training, find_metric(run), files)
+    contest = open_contest(run, own, training, metric, files)
     seeing = list_seeing(arms) if teachers is None else []  # baselines alone may see a pool
     contest = replace(contest, needed=[aliases.get(arm, arm) for arm in list_teachers(arms)], seeing=seeing)
     for name in own:
@@ -173,6 +177,7 @@ def train_arms(
             "precision": resolve_precision(settings.precision, contest.device),
             "steps": settings.steps,
             "batch_size": settings.batch_size,
+            **settled.entries,
             **(beside or {}),
         },
     )

@@ -2,7 +2,7 @@
 
 If the scorer or the generator has not learnt, or a class has no accepted image, nothing generated is used in this fold,
 and only the arms without generated images are trained. The reason is a sentence of the check that failed, or of the
-gate of variants that refused every class.
+gate of variants that refused every class. The same holds where the controller left out the images of every arm.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import numpy as np
 from ops.chain import find_builder
 from ops.chain.checks import CHECKS, run_check
 from ops.chain.parts.classifiers import BASELINES, EXPANDED
+from ops.chain.parts.controlled import find_all_left_out
 from ops.chain.parts.fold_images import store_fold
 from ops.classifiers.augmentations import AUGMENTATIONS
 from ops.files.hashing import hash_json
@@ -26,6 +27,7 @@ from ops.files.outputs import POLICY, RESULTS
 from ops.files.storage import read_json
 from ops.machine.interruption import at, check
 from ops.recipe.arms import Arm
+from ops.recipe.automatic import read_settled
 from ops.recipe.settling import read_policy, settle_recipe
 from ops.recipe.stages import REPEATED
 from ops.stages.materialization import Runtime, materialize
@@ -64,7 +66,9 @@ class TrainedFold:
         """The arms as they were trained here."""
         policy = read_policy(read_json(self.folder("training_policy") / POLICY))
         recipe = settle_recipe(self.workspace.load_recipe(self.expansion), policy)
-        return {**recipe.baselines, **recipe.expanded}
+        written = {BASELINES: recipe.baselines, EXPANDED: recipe.expanded}
+        settled = {side: read_settled(arms, self.results.get(side, {})) for side, arms in written.items()}
+        return settled[BASELINES] | settled[EXPANDED]
 
     def shows_mirrored(self, arm: str) -> bool:
         """Whether the arm was trained on mirrored images."""
@@ -133,4 +137,7 @@ def find_refusal(workspace: Workspace, expansion: str, stage: str) -> str | None
         if each.name in REFUSING:
             return finding.sentence
         raise RuntimeError(f"'{expansion}': the check {each.name} failed: {finding.sentence}")
+    if stage == EXPANDED:
+        results = read_json(workspace.output(expansion, stage) / RESULTS)
+        return find_all_left_out(workspace.load_recipe(expansion).expanded, results)
     return None

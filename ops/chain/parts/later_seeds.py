@@ -16,6 +16,7 @@ from ops.classifiers.runs import Result
 from ops.classifiers.tournament import train_seeds
 from ops.files.outputs import RESULTS
 from ops.files.storage import write_json
+from ops.recipe.automatic import read_settled
 from ops.recipe.grid import Setting
 from ops.stages.materialization import StageRun
 
@@ -34,7 +35,8 @@ def train_later_seeds(run: StageRun, results: Mapping[str, Mapping[str, Any]]) -
     trained: dict[str, list[Result]] = {}
     for side, found in results.items():
         chosen = {arm: Setting(tuple(entry["setting"].items())) for arm, entry in found["arms"].items()}
-        arms = {arm: recipe_arms[side][arm] for arm in chosen}
+        settled = read_settled(recipe_arms[side], found)
+        arms = {arm: settled[arm] for arm in chosen}
         training = (
             [read_baselines(run.workspace, run.inputs, arms)]
             if side == BASELINES

@@ -10,6 +10,7 @@ from ops.chain.parts.classifiers import BASELINES, EXPANDED
 from ops.files.outputs import RESULTS
 from ops.files.storage import read_json
 from ops.recipe.arms import Arm
+from ops.recipe.automatic import read_settled, uses_generated
 from ops.recipe.contrastive_arms import find_largest_batch
 from ops.recipe.costs import measure_cost
 from ops.recipe.counterparts import name_kind, pair_counterparts
@@ -21,10 +22,12 @@ from ops.verdict.records import Budget, Kind
 
 @dataclass(frozen=True)
 class Trained:
-    """The results of the two sides: `results` holds the results.json of each side's stage, `arms` their settings."""
+    """The results of the two sides: `results` holds the results.json of each side's stage, `arms` the arms as they were
+    trained, and `written` as the recipe has them, perhaps with auto."""
 
     results: Mapping[str, Mapping[str, Any]]
     arms: Mapping[str, Mapping[str, Arm]]
+    written: Mapping[str, Mapping[str, Arm]]
 
     @property
     def sides(self) -> dict[str, str]:
@@ -39,13 +42,20 @@ class Trained:
     @property
     def kinds(self) -> dict[str, Kind]:
         """The kind of each trained arm; a placebo is trained beside the expanded arms and is none of them."""
-        return {arm: name_kind(arm, self.arms[BASELINES], self.arms[EXPANDED]) for arm in self.sides}
+        found = {arm: name_kind(arm, self.arms[BASELINES], self.arms[EXPANDED]) for arm in self.sides}
+        return found | dict.fromkeys(self.left_out_by_controller, "baseline")
+
+    @property
+    def left_out_by_controller(self) -> list[str]:
+        """Trained arms of the expanded side whose generated images the controller left out: baselines, in fact."""
+        return [arm for arm in self.results[EXPANDED]["arms"] if not uses_generated(self.arms[EXPANDED][arm])]
 
     @property
     def counterparts(self) -> list[tuple[str, str]]:
-        """Each expanded arm beside the same one on real images, and with a placebo."""
-        pairs = pair_counterparts(self.arms[BASELINES], self.arms[EXPANDED], self.aliases)
-        return [pair for pair in pairs if all(arm in self.sides for arm in pair)]
+        """Each expanded arm beside the same one on real images, and with a placebo; none that left its images out."""
+        pairs = pair_counterparts(self.written[BASELINES], self.written[EXPANDED], self.aliases)
+        known = self.sides.keys() - self.left_out_by_controller
+        return [pair for pair in pairs if all(arm in known for arm in pair)]
 
     def measure_costs(self, seeds: int) -> dict[str, float]:
         """The cost of a step of each trained arm, in plain steps; `seeds` networks teach together."""
@@ -53,6 +63,13 @@ class Trained:
             arm: measure_cost(self.arms[side][arm], seeds, self.results[side]["batch_size"])
             for arm, side in self.sides.items()
         }
+
+    def tell_left_out(self) -> str:
+        """A sentence, with a space before it, about arms beside the challenger that learnt from no generated image."""
+        if self.challenger is None or not (arms := self.left_out_by_controller):
+            return ""
+        named = " and ".join((", ".join(arms[:-1]), arms[-1])) if len(arms) > 1 else arms[0]
+        return f" {named} learnt from no generated image: the controller left them out on validation."
 
     @property
     def aliases(self) -> dict[str, str]:
@@ -91,8 +108,8 @@ class Trained:
 
     @property
     def challenger(self) -> str | None:
-        """The arm with generated images that validation picks; None where the generator was not used."""
-        return self._pick("expanded") if self.results[EXPANDED]["arms"] else None
+        """The arm with generated images that validation picks; None where no arm learnt from any."""
+        return self._pick("expanded") if "expanded" in self.kinds.values() else None
 
     def _pick(self, kind: Kind) -> str:
         own = {arm for arm, found in self.kinds.items() if found == kind}
@@ -101,7 +118,6 @@ class Trained:
 
 def read_trained(run: StageRun) -> Trained:
     """From the folders of the two stages that train the arms."""
-    return Trained(
-        {side: read_json(run.inputs[side] / RESULTS) for side in (BASELINES, EXPANDED)},
-        {BASELINES: run.recipe.baselines, EXPANDED: run.recipe.expanded},
-    )
+    results = {side: read_json(run.inputs[side] / RESULTS) for side in (BASELINES, EXPANDED)}
+    written = {BASELINES: run.recipe.baselines, EXPANDED: run.recipe.expanded}
+    return Trained(results, {side: read_settled(arms, results[side]) for side, arms in written.items()}, written)

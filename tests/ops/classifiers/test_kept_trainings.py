@@ -19,6 +19,7 @@ from ops.classifiers.runs import Contest, Run, train_runs
 from ops.classifiers.stored import save_classifiers
 from ops.machine.progress import Progress
 from ops.recipe.arms import Arm, SmallResNet
+from ops.recipe.automatic import leave_out_generated
 from ops.recipe.classifiers import ClassifierSettings
 from ops.recipe.grid import GridSettings, Setting
 
@@ -243,3 +244,19 @@ def test_nothing_is_kept_for_another_machine_or_other_libraries(
     assert here == kept.name({})
     monkeypatch.setenv("ATEN_CPU_CAPABILITY", "avx2")
     assert kept.name({}) != here
+
+
+def test_an_arm_without_its_generated_images_is_the_one_on_real_images(tmp_path: Path, trained: list[str]) -> None:
+    images, labels = make_images(6, 0)
+    others, marks = make_images(4, 2), np.arange(10) >= 6
+    mixed = Examples(
+        np.concatenate([images, others[0]]), np.concatenate([labels, others[1]]), np.where(marks, 1.0, 10.0), marks
+    )
+    arm = leave_out_generated(MIXED)
+    (alone,) = hold(enter(tmp_path, "alone"))
+    (left,) = hold(enter(tmp_path, "left", arms={"left": arm}, training=(mixed,)))
+    assert trained == ["mixed"] and left.bits == alone.bits and left.path.read_bytes() == alone.path.read_bytes()
+    hold(enter(tmp_path, "used", arms={"used": MIXED}, training=(mixed,)))
+    assert trained == ["mixed", "used"]
+    built = mixed.build_set(arm, 2, 0)
+    assert built.weights.tolist() == [1.0] * 6 and not built.marks.any() and len(built.images) == 6

@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 
-from ops.recipe.arms import Arm, check_ratios, check_smallest_ratios
+from ops.recipe.arms import Arm
 from ops.recipe.costs import measure_cost
 from ops.recipe.counterparts import check_guidance, find_counterpart, name_kind, pair_counterparts
+from ops.recipe.ratios import check_ratios, check_smallest_ratios
 
 TAUGHT = {"kind": "teacher", "of": "mixup"}
 BASELINES = {

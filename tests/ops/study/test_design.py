@@ -78,6 +78,11 @@ TEACHER = {"targets": {"kind": "teacher", "of": "gone"}}
         ("parts/small/set/classifier.grid", {"pairing.alpah": [0.1]}, "pairing.alpah"),
         ("parts/small/set/classifier.seeds", 3, "a change of classifier.seeds has no effect"),
         ("parts/small/set/generator.seeds", 2, "generator.seeds must be 1"),
+        (
+            "parts/small/baselines/bad",
+            {"strength": "auto"},
+            "auto of the arm 'bad' is chosen by races, whose settings are cells",
+        ),
         ("parts/small/baselines/bad", {"loss": {"kind": "focal", "gama": 1}}, "gama"),
         ("parts/small/baselines/bad", {"loss": "vocal"}, "unknown kind; choose one of plain"),
         (

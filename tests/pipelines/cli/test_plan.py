@@ -100,6 +100,25 @@ def test_what_labels_say_is_what_reading_finds(fresh_workspace: Path, edit_recip
     assert seen.counted.images["train"].tolist() == [20, 5]
 
 
+def test_the_controllers_races_are_counted_and_told(root: Path, edit_recipe: Edit) -> None:
+    edit_recipe(root, "seeds: 2}", "seeds: 5}")
+    edit_recipe(root, "  oversampled: {sampler: class_balanced}", "  chosen: {strength: auto}")
+    before = plan(root)["seconds"]
+    edit_recipe(root, "expanded:\n  expanded: {}", "expanded:\n  expanded: {strength: auto, real_weight: auto}")
+    found = plan(root)
+    # 0.3 * 5 * 20 steps in 8 units of 3: two settings race once for 3 steps, and both winners thrice for 6.
+    deciding = 2 * 3 * (6 * UNIT + TRAINING_SECONDS)
+    race, once = 2 * (3 * UNIT + TRAINING_SECONDS), 5 * (20 * UNIT + TRAINING_SECONDS)
+    assert before["baseline_classifiers"] == pytest.approx(2 * once + race)
+    assert found["seconds"]["expanded_classifiers"] == pytest.approx(once + race + deciding)
+    assert found["controller"] == {"steps": 12 + 36, "final_steps": 200, "share": 0.24, "allowed": 0.3}
+    told = growset(root, "plan", "digits").output
+    assert (
+        "the controller's races take 48 of these optimizer steps, 24% of the 200 that they prepare (at most 30%)"
+        in told
+    )
+
+
 def test_text_has_minutes_and_warnings(root: Path) -> None:
     found = growset(root, "plan", "digits")
     assert found.exit_code == 0, found.output

@@ -1,0 +1,62 @@
+"""What the controller decides from answers to validation images: who goes on, and whether to use generated images.
+
+The rule of the second: the best setting with generated images and the best one without, each picked by rounds of as
+many settings, are trained again from seeds that no round saw. Generated images are used if the lower limit of the
+one-sided 95 % interval of the difference of their scores lies above 0. The interval is the verdict's: it covers other
+images and other seeds (`ops.verdict.estimate`). So if generated images are of no use they are used in at most one of
+twenty recipes, and a gain within the noise of seeds and images is given up. The module knows answers alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ops.recipe.design import Metric
+from ops.verdict.comparison import Comparison
+from ops.verdict.estimate import BoolArray, IntArray
+from ops.verdict.reference import choose_checked_metric
+
+TAIL = 0.05  # below the interval's lower limit
+
+
+@dataclass(frozen=True)
+class Decision:
+    """Scores of both, 0..1, the gain of generated images, its standard error and the interval's lower limit."""
+
+    real: float
+    inflated: float
+    gain: float
+    error: float
+    low: float
+
+    @property
+    def uses_generated(self) -> bool:
+        return self.low > 0
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON."""
+        found = {key: round(getattr(self, key), 6) for key in ("real", "inflated", "gain", "error", "low")}
+        return found | {"uses_generated": self.uses_generated}
+
+
+def keep_best(scores: Sequence[float], count: int) -> list[int]:
+    """Places of the `count` best scores, in their order; of equal ones the earlier, which is nearer to the start."""
+    ranked = sorted(range(len(scores)), key=lambda place: (-scores[place], place))
+    return sorted(ranked[:count])
+
+
+def decide(real: BoolArray, inflated: BoolArray, labels: IntArray, metric: Metric) -> Decision:
+    """Whether generated images are used, from answers bool [S, n] and [S, n] of seeds that no round saw.
+
+    labels : int [n] of the validation images. A minimum over classes is too noisy here, so where the metric is the
+    accuracy of the worst class, balanced accuracy decides.
+    """
+    answers: Mapping[str, np.ndarray] = {"real": real, "inflated": inflated}
+    comparison, metric = Comparison(answers, labels), choose_checked_metric(metric)
+    gap = comparison.differ("inflated", "real", metric, tail=TAIL)
+    scores = {name: comparison.score(name, metric, tail=TAIL).estimate for name in answers}
+    return Decision(scores["real"], scores["inflated"], gap.estimate, gap.standard_error, gap.low)
