@@ -63,7 +63,9 @@ class Examples:
         Where generated images are variants, or left out by the controller, they weigh nothing, and every real one
         weighs 1, as without generated ones.
         """
-        weights = self.weights if is_contrastive(arm) else np.where(self.labels < 0, 0.0, self.weights)
+        weights = self.weights
+        if not is_contrastive(arm) and (self.labels < 0).any():
+            weights = np.where(self.labels < 0, 0.0, weights)
         assert not isinstance(arm.real_weight, str), "the controller has not settled this arm"
         if self.is_generated is not None and (shows_generated(arm) or arm.beta == NO_GENERATED):
             return np.where(self.is_generated, 0.0, 1.0)

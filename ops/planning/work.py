@@ -238,7 +238,7 @@ def _drop_balancing(arm: Arm) -> Arm:
 
 def make_unit(settings: ClassifierSettings, arm: Arm) -> Unit:
     """The unit of an arm's training."""
-    costless = {"sampler": UniformSampler(), "loss": PlainLoss(), "variants": NoVariants()}
+    costless = {"sampler": UniformSampler(), "loss": PlainLoss(), "variants": NoVariants(), "strength": None}
     trainer = arm.trainer if is_contrastive(arm) else SupervisedTrainer()
     free = simplify(arm).spell_out().model_copy(update={**costless, "trainer": trainer})
     if isinstance(free.unlabelled, FixMatch):  # at most: every answer is a sure one
