@@ -55,7 +55,9 @@ class Stage:
 
     @property
     def recorded(self) -> tuple[str, ...]:
-        """The inputs that every manifest of the stage names."""
+        """The inputs that every manifest of the stage names; an optional one names none where it does nothing."""
+        if self.optional:
+            return ()
         sometimes = {*self.shaped_by, *(name for name, _, _ in self.asks)}
         return tuple(name for name in self.inputs if name not in sometimes and not STAGES[name].optional)
 
