@@ -39,6 +39,12 @@ def parse(path: Path) -> ast.Module:
     return ast.parse(path.read_text(encoding="utf-8"), str(path))
 
 
+@cache
+def walk(tree: ast.Module) -> tuple[ast.AST, ...]:
+    """All nodes of a module, which every rule looks at."""
+    return tuple(ast.walk(tree))
+
+
 def imported(nodes: Iterable[ast.AST]) -> set[str]:
     """Full names of the modules that the nodes import."""
     found = set()
@@ -66,11 +72,10 @@ def loaded_with_the_module(node: ast.AST) -> Iterator[ast.AST]:
         yield from loaded_with_the_module(child)
 
 
-def calls(tree: ast.Module) -> Iterator[tuple[str, ast.Call]]:
+@cache
+def calls(tree: ast.Module) -> tuple[tuple[str, ast.Call], ...]:
     """Calls with the name of what is called as it is written: `np.load`."""
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Call):
-            yield ast.unparse(node.func), node
+    return tuple((ast.unparse(node.func), node) for node in walk(tree) if isinstance(node, ast.Call))
 
 
 def argument(call: ast.Call, name: str) -> str | None:
@@ -84,12 +89,12 @@ def import_heavily(tree: ast.Module) -> Iterator[str]:
 
 
 def postpone_annotations(tree: ast.Module) -> Iterator[str]:
-    if "__future__.annotations" in imported(ast.walk(tree)):
+    if "__future__.annotations" in imported(walk(tree)):
         yield "postpones annotations"
 
 
 def import_relatively(tree: ast.Module) -> Iterator[str]:
-    for module in imported(ast.walk(tree)):
+    for module in imported(walk(tree)):
         if module.startswith("."):
             yield f"imports {module}"
 
@@ -100,7 +105,7 @@ def lack_a_docstring(tree: ast.Module) -> Iterator[str]:
 
 
 def run_code_from_data(tree: ast.Module) -> Iterator[str]:
-    for package in imported_packages(ast.walk(tree)) & UNSAFE_MODULES:
+    for package in imported_packages(walk(tree)) & UNSAFE_MODULES:
         yield f"imports {package}"
     for function, call in calls(tree):
         if function in UNSAFE_CALLS:
@@ -113,7 +118,7 @@ def run_code_from_data(tree: ast.Module) -> Iterator[str]:
 
 def load_yaml_unsafely(tree: ast.Module) -> Iterator[str]:
     """PyYAML needs a safe loader; ruamel's YAML().load, whatever the object is called, builds plain data by default."""
-    pyyaml = "yaml" in imported_packages(ast.walk(tree))
+    pyyaml = "yaml" in imported_packages(walk(tree))
     for function, call in calls(tree):
         if function == "YAML" and argument(call, "typ") not in (None, "'safe'", "'rt'"):
             yield f"line {call.lineno}: {ast.unparse(call)}"
@@ -138,7 +143,7 @@ def unpack_blindly(tree: ast.Module) -> Iterator[str]:
 
 
 def swallow_exceptions(tree: ast.Module) -> Iterator[str]:
-    for node in ast.walk(tree):
+    for node in walk(tree):
         if not isinstance(node, ast.ExceptHandler):
             continue
         broad = node.type is None or ast.unparse(node.type) in {"Exception", "BaseException"}
@@ -201,7 +206,7 @@ def test_no_module_of_assets_or_pipelines_breaks_a_rule_of_dagster(rule: Rule) -
 def test_imports_run_from_pipelines_to_assets_to_ops() -> None:
     for path in MODULES:
         package = path.relative_to(ROOT).parts[0]
-        found = imported_packages(ast.walk(parse(path)))
+        found = imported_packages(walk(parse(path)))
         assert not found & FORBIDDEN_IMPORTS[package], path
         assert package != "ops" or not any(module.startswith("dagster") for module in found), path
 
@@ -235,7 +240,7 @@ def name_of(path: Path) -> str:
 def import_graph() -> dict[str, set[str]]:
     """Of each module of the house the modules of the house that it imports, wherever in the file."""
     known = {name_of(path) for path in MODULES}
-    return {name_of(path): (imported(ast.walk(parse(path))) & known) - {name_of(path)} for path in MODULES}
+    return {name_of(path): (imported(walk(parse(path))) & known) - {name_of(path)} for path in MODULES}
 
 
 def find_circle(graph: Mapping[str, set[str]]) -> list[str]:
@@ -285,14 +290,14 @@ def test_file_names_of_outputs_that_packages_share_are_written_once() -> None:
     repeated = [
         f"{path.relative_to(ROOT).as_posix()} line {node.lineno}: {node.value}"
         for path in MODULES
-        for node in ast.walk(parse(path))
+        for node in walk(parse(path))
         if isinstance(node, ast.Constant) and node.value in shared and name_of(path) != "ops.files.outputs"
     ]
     assert repeated == []
 
 
 def test_nothing_that_users_run_imports_benchmarks() -> None:
-    assert not [path for path in MODULES if "benchmarks" in imported_packages(ast.walk(parse(path)))]
+    assert not [path for path in MODULES if "benchmarks" in imported_packages(walk(parse(path)))]
 
 
 def test_loading_the_code_location_loads_no_heavy_library() -> None:
@@ -306,7 +311,7 @@ def test_loading_the_code_location_loads_no_heavy_library() -> None:
 
 
 def test_only_three_modules_talk_to_dvc() -> None:
-    found = {path.relative_to(ROOT).as_posix() for path in MODULES if "dvc" in imported_packages(ast.walk(parse(path)))}
+    found = {path.relative_to(ROOT).as_posix() for path in MODULES if "dvc" in imported_packages(walk(parse(path)))}
     assert found == {"ops/history/dvc_repository.py", "ops/remotes/objects.py", "ops/remotes/transfer.py"}
 
 

@@ -86,11 +86,11 @@ def test_without_a_run_there_is_no_report(fresh_workspace: Path) -> None:
 
 
 def test_a_run_gives_one_json_object(finished_workspace: Path, edit_recipe: Edit) -> None:
-    edit_recipe(finished_workspace, "verdict: {}", "verdict: {confidence: 0.9}")
+    edit_recipe(finished_workspace, "examples_per_class: 2", "examples_per_class: 3")
     result = growset(finished_workspace, "run", "digits", "--json")
     assert result.exit_code == 0, result.output
     found = json.loads(result.stdout)
-    assert found["ran"] == ["verdict"]
+    assert found["ran"] == ["report"]
     assert {arm["arm"] for arm in found["arms"]} == {"real", "oversampled", "expanded"}
     assert Path(found["report"]).is_file()
 

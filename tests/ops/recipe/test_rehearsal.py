@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 
-from ops.recipe.changes import Changes, keep_effective, write_changes
+from ops.recipe.changes import Changes, change_content, change_recipe, keep_effective, write_changes
 from ops.recipe.loading import load_recipe
 from ops.recipe.rehearsal import TRAINED, shrink
+from ops.settings.reading import read_yaml
 from tests.workspaces import ROOT
 
 VARIANTS: dict[str, Changes] = {
@@ -79,13 +81,13 @@ VARIANTS: dict[str, Changes] = {
 @pytest.mark.parametrize("name", VARIANTS)
 def test_any_recipe_becomes_a_small_valid_one_of_the_same_kinds(tmp_path: Path, name: str) -> None:
     path = tmp_path / "mine.yaml"
-    path.write_bytes((ROOT / "recipes" / "fashion-flow.yaml").read_bytes())
+    content = read_yaml(ROOT / "recipes" / "fashion-flow.yaml")
     if name == "distilled":
-        write_changes(path, {"sampler": {}})
-    write_changes(path, {key: value for key, value in VARIANTS[name].items() if value is not None})
+        content["sampler"] = {}
+    changes = {key: value for key, value in VARIANTS[name].items() if value is not None}
+    path.write_text(json.dumps(change_content(content, changes, path)[0]))  # JSON is YAML
     before = load_recipe(path)
-    lines = write_changes(path, keep_effective(path, shrink(before, "small", tmp_path)))
-    after = load_recipe(path)
+    after, lines = change_recipe(path, keep_effective(path, shrink(before, "small", tmp_path)))
     assert (after.source, after.generator.kind) == ("small", before.generator.kind)
     assert list(after.baselines) == list(before.baselines) and list(after.expanded) == list(before.expanded)
     assert (after.classifier.network.kind, after.tuning.policy) == (
@@ -110,8 +112,7 @@ def test_each_shipped_recipe_becomes_a_small_valid_one_whatever_it_leaves_out(tm
     path = tmp_path / "mine.yaml"
     path.write_bytes((ROOT / "recipes" / f"{name}.yaml").read_bytes())
     before = load_recipe(path)
-    write_changes(path, keep_effective(path, shrink(before, "small", tmp_path)))
-    after = load_recipe(path)
+    after, _ = change_recipe(path, keep_effective(path, shrink(before, "small", tmp_path)))
     assert (after.verdict.rehearsal, after.classifier.network.kind) == (True, before.classifier.network.kind)
     assert after.classifier.network.width <= before.classifier.network.width  # type: ignore[union-attr]
 
