@@ -167,7 +167,7 @@ def _read(spec: SourceSpec, others: SourceSpec | None, data: DataSettings, seed:
     require_probe(subset.splits)
     height, width, channels = subset.splits["train"].images.shape[1:]
     pool = read_pool(others, (height, width, channels))
-    growing = gather(subset.splits, pool.images, pool.ids, others.name)
+    growing = gather(subset.splits, pool.images, pool.ids, others.name, hides_labels=others.name == spec.name)
     left_out = len(pool) + len(subset.splits["train"]) - len(growing["train"])
     for change, count in pool.conversions.items():
         conversions[change] = conversions.get(change, 0) + count

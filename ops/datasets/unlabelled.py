@@ -34,12 +34,13 @@ def has_unlabelled(real_images: Path) -> bool:
 
 
 def gather(
-    splits: Mapping[str, PixelDataset], images: np.ndarray, ids: Sequence[str], name: str
+    splits: Mapping[str, PixelDataset], images: np.ndarray, ids: Sequence[str], name: str, *, hides_labels: bool = False
 ) -> dict[str, PixelDataset]:
     """The dataset of one class: train has the images uint8 [n, H, W, C] of the source `name` too.
 
     ids : of these images, from their content; whichever is in one of the labelled splits too, by content, is left out.
-    UserError if none is left, or if a labelled class has the name that is reserved for images without a label.
+    hides_labels : whether none need be left, because the labelled images themselves are expanded without their labels.
+    UserError if none is left else, or if a labelled class has the name that is reserved for images without a label.
     """
     train = splits["train"]
     if CLASS_NAME in train.class_names:
@@ -49,7 +50,7 @@ def gather(
         )
     known = {_find_content(one) for dataset in splits.values() for one in dataset.rows["image_id"]}
     kept = np.array([row for row, one in enumerate(ids) if _find_content(one) not in known], np.int64)
-    if not len(kept):
+    if not len(kept) and not hides_labels:
         raise UserError(f"every image of '{name}' is a labelled image too, so that none without a label is left")
     rows = build_rows(np.zeros(len(kept), np.int64), [ids[row] for row in kept], split="train")
     found = {split: _strip(dataset) for split, dataset in splits.items()}

@@ -58,15 +58,26 @@ def test_the_plan_counts_all_real_images_and_no_training_of_a_scorer(root: Path)
     assert count_work(seen.recipe, seen.plan, seen.counted.shape, 1, None).scorer == ()
 
 
+def test_a_recipe_that_names_its_own_source_hides_all_labels(root: Path) -> None:
+    change_recipe(root, "digits", data={"unlabelled": "digits"})
+    workspace = Workspace(root)
+    found = read_real(workspace, workspace.load_recipe("digits"))
+    train, grown = found.subset.splits["train"], found.growing["train"]
+    assert grown.rows["image_id"].to_list() == train.rows["image_id"].to_list() and grown.class_names == ("unlabelled",)
+    np.testing.assert_array_equal(grown.images, train.images)
+    assert growset(root, "check", "digits").exit_code == 0
+
+
 def test_mistakes_give_one_sentence_before_anything_is_computed(root: Path) -> None:
     assert growset(root, "check", "digits").exit_code == 0
     change_recipe(root, "digits", expanded={"plain": {}, "adainf": SIMCLR})
     refuse(root, "the arm 'plain' under expanded learns from labels (trainer: supervised)")
     change_recipe(root, "digits", expanded=RECIPE["expanded"], data={"unlabelled": "nowhere"})
     refuse(root, "there is no source 'nowhere'")
-    change_recipe(root, "digits", data={"unlabelled": "digits"})
-    refuse(root, "every image of 'digits' is a labelled image too, so that none without a label is left")
     change_recipe(root, "digits", data=RECIPE["data"])
+    write_pool(root, digit_splits()["test"].images)
+    refuse(root, "every image of 'others' is a labelled image too, so that none without a label is left")
+    write_pool(root, unlabelled_images())
     test = digit_splits()["test"]
     write_shards(root / "images", test.select(test.labels == 1), prefix="test")
     refuse(root, "all labelled images of test are of class one, and a probe needs two classes or more")
