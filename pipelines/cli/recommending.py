@@ -244,7 +244,7 @@ def format_recommendation(found: Mapping[str, Any]) -> list[str]:
     for number, rung in enumerate(found["rungs"], start=1):
         best = f"over {rung['best']} ({rung['best_score']:.1%})"
         table = [["recipe", "arm", NAMES[rung["metric"]], best]]
-        for row in sorted(rung["rows"], key=lambda row: -math.inf if row["score"] is None else row["score"])[::-1]:
+        for row in sorted(rung["rows"], key=lambda row: math.inf if row["score"] is None else -row["score"]):
             used = row["score"] is not None
             score, gap = (f"{row['score']:.1%}", format_gain(row["over_best"])) if used else ("–", row["refusal"])
             table.append([row["recipe"], row["challenger"] or "–", score, gap])

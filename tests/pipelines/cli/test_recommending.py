@@ -134,6 +134,32 @@ def test_a_race_of_one_is_refused_before_anything_is_timed(fresh_workspace: Path
     assert not (fresh_workspace / ".growset" / "races").exists()
 
 
+def test_the_winner_is_run_whole_once_with_the_steps_that_fit(
+    fresh_workspace: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = fresh_workspace / "recipes" / "twin.yaml"
+    path.write_bytes((fresh_workspace / "recipes" / "digits.yaml").read_bytes())
+    steps = {"generator.steps": 30}
+    ended = race(0.02)["rungs"]
+    ended[0]["rows"][1]["recipe"] = "twin"
+    ran: list[tuple[str, Mapping[str, Any]]] = []
+
+    def run(workspace: Workspace, name: str, runtime: Any, **options: Any) -> tuple[dict[str, Any], None]:
+        ran.append((name, options))
+        return {"sentence": "Expansion helps: …", "report": "report.html"}, None
+
+    monkeypatch.setattr("pipelines.cli.recommending.fit_race", lambda *given: {"digits": [{}, {}], "twin": [{}, steps]})
+    monkeypatch.setattr("ops.study.comparing.race.hold_race", lambda *given: ("twin", ended))
+    monkeypatch.setattr("pipelines.cli.commands.run_expansion", run)
+    result = growset(fresh_workspace, "recommend", "digits", "twin", "--minutes", "9", "--json")
+    assert result.exit_code == 0, result.output
+    found = json.loads(result.stdout)
+    assert ran == [("twin-9min", {"changes": {}, "force": True, "quiet": True})]
+    assert (found["winner"], found["expansion"]) == ("twin", "twin-9min")
+    assert found["sentence"].endswith("Run whole as twin-9min and judged on the test images once: Expansion helps: …")
+    assert "twin-9min" in Workspace(fresh_workspace).expansions
+
+
 @pytest.mark.slow
 def test_a_race_makes_common_stages_once_and_looks_at_test_images_for_the_winner_alone(fresh_workspace: Path) -> None:
     workspace = Workspace(fresh_workspace)
