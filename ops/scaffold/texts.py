@@ -19,7 +19,7 @@ from ops.sources.sketch import SourceSketch
 from ops.sources.spec import SourceSpec
 from ops.workspaces.workspace import Workspace
 
-TEMPLATE, WITHOUT_LABELS = "fashion-flow", "fashion-unlabelled"
+TEMPLATE, WITHOUT_LABELS = "fashion-flow", "fashion-adainf"
 
 PARAMETERS = """\
 # The active expansions: Dagster's groups of assets and DVC's matrix. `growset activate|deactivate NAME` edits it.

@@ -32,7 +32,7 @@ SHIPPED = (
     "fashion-flow",
     "fashion-tail",
     "fashion-dpt",
-    "fashion-unlabelled",
+    "fashion-adainf",
     "fashion-gif",
     "fashion-bg-lt",
     "fashion-dil-lt",

@@ -17,7 +17,7 @@ from ops.settings.reading import read_yaml
 from tests.recipes import refused
 
 RECIPES = Path(__file__).parents[3] / "recipes"
-KEYS = read_yaml(RECIPES / "fashion-unlabelled.yaml")
+KEYS = read_yaml(RECIPES / "fashion-adainf.yaml")
 
 
 def parse(**sections: dict[str, Any] | str) -> Recipe:

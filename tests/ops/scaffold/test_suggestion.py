@@ -16,7 +16,7 @@ from ops.scaffold.suggestion import adapt_recipe, suggest_settings, suggest_unla
 
 ROOT = Path(__file__).parents[3]
 DEMO, WITHOUT_LABELS = (
-    (ROOT / "recipes" / f"{name}.yaml").read_text(encoding="utf-8") for name in ("fashion-flow", "fashion-unlabelled")
+    (ROOT / "recipes" / f"{name}.yaml").read_text(encoding="utf-8") for name in ("fashion-flow", "fashion-adainf")
 )
 
 
