@@ -107,8 +107,9 @@ def look_ahead(workspace: Workspace, expansion: str) -> Prospect:
 def foresee(workspace: Workspace, expansion: str, recipe: Recipe, counted: Counted) -> Prospect:
     others = describe_unlabelled(workspace, recipe)
     grown, names = counted.images["train"], counted.class_names
-    if others is not None:  # those that are labelled too are not known before they are read
-        grown, names = np.array([grown.sum() + count_pool(others)]), (CLASS_NAME,)
+    if others is not None:  # those of another source that are labelled too are not known before they are read
+        own = 0 if recipe.data.unlabelled == recipe.source else grown.sum()
+        grown, names = np.array([max(grown.sum(), own + count_pool(others))]), (CLASS_NAME,)
     plan = plan_expansion(grown, names, recipe.plan)
     require_growth(plan, recipe.plan)
     stale = _find_stale(workspace, expansion, recipe)

@@ -26,6 +26,7 @@ SMALL: dict[str, dict[str, Any]] = {  # tails that the stand-ins can fill, with 
     "cifar100": {"ratio": 5.0},
     "tiny-imagenet": {"ratio": 2.0},
 }
+PUBLISHED_SIZES = {"cifar10": 50_000, "cifar100": 50_000, "tiny-imagenet": 100_000}  # training images
 
 
 @pytest.fixture
@@ -95,6 +96,20 @@ def test_a_plan_of_each_counts_its_variants(root: Path, name: str) -> None:
     assert shown.sum() > 0 and (np.array(accounts["git"].shown) >= shown).all()
     rarest, commonest = sizes == sizes.min(), sizes == sizes.max()
     assert shown[rarest].mean() > (0 if source == "k49" else shown[commonest].mean() / sizes.max())
+
+
+@pytest.mark.parametrize("source", ["cifar10", "cifar100", "tiny-imagenet"])
+def test_adainf_expands_all_training_images_without_their_labels(root: Path, source: str) -> None:
+    name = f"adainf-{source}"
+    (root / "params.yaml").write_text(yaml.safe_dump({"expansions": [name]}))
+    truth = write_images(root, source)
+    seen = look_ahead(Workspace(root), name)
+    (grown,) = seen.plan.classes
+    real = sum(len(labels) for split, (_, labels) in truth.items() if split == "train")
+    assert (grown.name, grown.real) == ("unlabelled", real)
+    assert PUBLISHED_SIZES[source] * seen.recipe.plan.ratio == 1_000_000
+    adainf = seen.recipe.expanded["adainf"]
+    assert (adainf.strength, adainf.real_weight) == (0.5, 10.0)  # the paper's, in its words "Simple AdaInf"
 
 
 def test_a_recipe_made_from_one_of_them_brings_the_description_of_its_files(fresh_workspace: Path) -> None:

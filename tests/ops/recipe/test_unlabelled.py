@@ -73,11 +73,7 @@ def test_what_no_label_touches_is_allowed() -> None:
         "placebo": {**KEYS["expanded"]["adainf"], "placebo": "augmented"},
         "small": {"trainer": "simclr", "ratio": 1.0},
     }
-    assert set(parse(expanded=arms, baselines={"large": {"trainer": "simclr"}}).expanded) == {
-        "inflated",
-        "adainf",
-        *arms,
-    }
+    assert set(parse(expanded=arms, baselines={"large": {"trainer": "simclr"}}).expanded) == {*KEYS["expanded"], *arms}
 
 
 def test_other_recipes_keep_their_fingerprints_and_this_one_has_its_own() -> None:
@@ -88,7 +84,7 @@ def test_other_recipes_keep_their_fingerprints_and_this_one_has_its_own() -> Non
 
 def test_arms_that_see_more_than_the_labelled_images_are_named() -> None:
     recipe = parse()
-    assert list_shown(recipe.data, recipe.baselines) == ["simclr", "simclr-weak"]
+    assert list_shown(recipe.data, recipe.baselines) == ["simclr", "simclr-weak", "simclr-auto"]
     pool = load_recipe(RECIPES / "fashion-dpt.yaml")
     assert list_shown(pool.data, pool.baselines) == ["pseudo"]
 
