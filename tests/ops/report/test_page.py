@@ -224,6 +224,8 @@ def test_size_groups_and_calibration_stand_below_and_a_clear_class_is_marked(pag
     classes = page[page.index("<h2>Class by class</h2>") :]
     assert classes.count('<span class="tag">clear</span></td>') == 1
     facts = make_facts()
+    facts["verdict"]["per_class"][0]["clear"] = False
+    assert '<span class="tag">clear</span></td>' not in render_page(facts)
     facts["verdict"]["size_groups"] = []
     assert "<h2>Calibration and cost</h2>" in render_page(facts)
 
