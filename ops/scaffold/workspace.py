@@ -22,6 +22,7 @@ from ops.history.figures import render_figures
 from ops.history.git import run_git, sign_anonymously
 from ops.recipe.changes import Changes, write_changes
 from ops.recipe.loading import load_recipe
+from ops.recipe.named_sources import list_named
 from ops.scaffold.adoption import find_repository, merge, undone_if_it_fails
 from ops.scaffold.suggestion import adapt_recipe
 from ops.scaffold.texts import read_template, render_description, render_parameters, render_readme, render_recipe
@@ -122,7 +123,8 @@ def create_recipe(
 ) -> tuple[Path, SourceSpec | None]:
     """Write recipes/<name>.yaml as a copy of `template`, a recipe of the workspace or a shipped one.
 
-    `source` replaces the recipe's source; `changes` are applied to the copy. The shipped description of images that
+    `source` replaces the recipe's source, also where the recipe learns from that source's images without their labels;
+    `changes` are applied to the copy. The shipped description of images that
     users bring is copied too where the workspace has none; returned are the recipe's path and that description.
     UserError for a name that exists or is invalid, an unknown recipe or source.
     """
@@ -148,7 +150,8 @@ def create_recipe(
             described = sorted(file.stem for file in description.parent.glob("*.yaml"))
             raise UserError(f"there is no source '{wanted}' in {description.parent}; {suggest(wanted, described)}")
     text = read_template(known[template])
-    write_text(path, adapt_recipe(text, {"source": wanted}, f"{name}: made from the recipe {template}."))
+    named = {key: wanted for key, value in list_named(original).items() if value == original.source}
+    write_text(path, adapt_recipe(text, named, f"{name}: made from the recipe {template}."))
     try:
         write_changes(path, changes)
     except BaseException:

@@ -1,6 +1,7 @@
 """The commands that move and check data: pull, push, verify, export."""
 
 import json
+from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from ops.files.manifests import MANIFEST, read_manifest
 from ops.files.outputs import HELD_OUT_SCORES
 from ops.history.dvc_repository import address, stage_addresses
 from ops.history.git import list_uncommitted
+from ops.recipe.named_sources import list_named
 from ops.remotes.transfer import default_remote, pull, push
 from ops.stages.integrity import require_intact
 from ops.workspaces.locks import exclusive_run
@@ -64,16 +66,16 @@ def commit_expansion(workspace: Workspace, expansion: str) -> None:
     click.echo(f"{expansion}: " + (f"committed, {tag}" if tag else "nothing to commit"))
     if default_remote(workspace.root) is None:
         click.echo("without a DVC remote no clone can pull the data: dvc remote add --default NAME URL", err=True)
-    if lacking := find_lacking(workspace, recipe.source):
+    if lacking := find_lacking(workspace, list_named(recipe).values()):
         click.echo(f"a clone needs {', '.join(lacking)} as well, and git does not have it as it is here", err=True)
 
 
-def find_lacking(workspace: Workspace, source: str) -> list[str]:
+def find_lacking(workspace: Workspace, sources: Iterable[str]) -> list[str]:
     """Files that a clone needs to pull and run an expansion, and that have changed since the last commit or are new.
 
     A publication does not commit them, because they concern other expansions too.
     """
-    needed = (".dvc/config", "dvc.yaml", f"sources/{source}.yaml")
+    needed = (".dvc/config", "dvc.yaml", *(f"sources/{source}.yaml" for source in dict.fromkeys(sources)))
     new, changed = list_uncommitted(workspace.root)  # a new folder is one path, which ends with a slash
     return [name for name in needed if name in changed or name.startswith(tuple(new))]
 

@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 
 from ops.datasets.pixels import read_split
+from ops.recipe.named_sources import list_named
 from ops.sources.spec import load_source_spec
 from ops.workspaces.workspace import Workspace
 from tests.workspaces import digit_splits, growset, run, shrink_recipe
@@ -189,6 +190,16 @@ def test_new_copies_a_recipe_with_its_comments(fresh_workspace: Path) -> None:
     assert "# work at 1/2 of the resolution (1, 2 or 4)" in text
     assert growset(fresh_workspace, "activate", "second").exit_code == 0
     assert growset(fresh_workspace, "check", "second").exit_code == 0
+
+
+@pytest.mark.parametrize(("template", "key"), [("fashion-adainf", "data.unlabelled"), ("fashion-gif", "prior.pool")])
+def test_new_s_source_stands_wherever_the_template_names_its_own(
+    fresh_workspace: Path, template: str, key: str
+) -> None:
+    result = growset(fresh_workspace, "new", "second", "--from", template, "--source", "digits")
+    assert result.exit_code == 0, result.output
+    recipe = Workspace(fresh_workspace).load_recipe("second", active=False)
+    assert list_named(recipe) == {"source": "digits", key: "digits"}
 
 
 @pytest.mark.parametrize(

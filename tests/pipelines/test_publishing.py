@@ -107,11 +107,11 @@ def test_a_clone_pulls_what_is_published_beside_expansions_that_are_not(with_rem
 def test_files_that_a_clone_lacks_are_named(fresh_workspace: Path) -> None:
     workspace = Workspace(fresh_workspace)
     (fresh_workspace / "notes.txt").write_text("mine")
-    assert find_lacking(workspace, "digits") == []
+    assert find_lacking(workspace, ["digits"]) == []
     set_remote(fresh_workspace, fresh_workspace.parent / "storage")
     (fresh_workspace / "sources" / "more.yaml").write_text("kind: parquet\n")
-    assert find_lacking(workspace, "digits") == [".dvc/config"]
-    assert find_lacking(workspace, "more") == [".dvc/config", "sources/more.yaml"]
+    assert find_lacking(workspace, ["digits"]) == [".dvc/config"]
+    assert find_lacking(workspace, ["more", "digits", "more"]) == [".dvc/config", "sources/more.yaml"]
 
 
 def test_publishing_again_with_nothing_new_makes_no_second_version(with_remote: Path, edit_recipe: Edit) -> None:

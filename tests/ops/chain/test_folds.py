@@ -299,6 +299,7 @@ def test_where_every_generator_is_refused_expanded_arms_answer_as_the_baseline_a
     path = stored.root / "recipes" / "digits.yaml"
     path.write_text(path.read_text().replace("usable_from: null", "usable_from: 0.99"))
     with one_core():
+        Chain(stored).run("digits", "prior")  # none, but its folder is an input
         folder = Chain(stored).run("digits", "folds").folder
     facts = read_json(folder / FOLDS)
     assert all(fold["generated"] is None and fold["not_used"] for fold in facts["folds"])
@@ -306,7 +307,7 @@ def test_where_every_generator_is_refused_expanded_arms_answer_as_the_baseline_a
     assert (answers.read("expanded") == answers.read(facts["baseline"])).all()
     run: Any = SimpleNamespace(
         inputs={"folds": folder, "real_images": stored.output("digits", "real_images")},
-        recipe=SimpleNamespace(verdict=SimpleNamespace(confidence=0.95)),
+        recipe=stored.load_recipe("digits"),
         runtime=Runtime(),
         out=tmp_path,
     )
