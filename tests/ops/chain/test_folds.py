@@ -306,7 +306,7 @@ def test_where_every_generator_is_refused_expanded_arms_answer_as_the_baseline_a
     answers = FoldAnswers(folder)
     assert (answers.read("expanded") == answers.read(facts["baseline"])).all()
     run: Any = SimpleNamespace(
-        inputs={"folds": folder, "real_images": stored.output("digits", "real_images")},
+        inputs={name: stored.output("digits", name) for name in ("folds", "real_images", "prior", "generated_images")},
         recipe=stored.load_recipe("digits"),
         runtime=Runtime(),
         out=tmp_path,
