@@ -3,6 +3,7 @@ most commands do."""
 
 from __future__ import annotations
 
+import atexit
 import json
 import subprocess
 import sys
@@ -57,4 +58,6 @@ def run_dvc(root: Path, arguments: Sequence[str], environment: Mapping[str, str]
 @cache
 def start_server() -> subprocess.Popen[str]:
     """The process that the commands are forked from; it ends with this one, which holds its standard input."""
-    return subprocess.Popen([sys.executable, "-c", SERVER], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    server = subprocess.Popen([sys.executable, "-c", SERVER], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    atexit.register(server.communicate)
+    return server

@@ -19,6 +19,7 @@ from ops.errors import UserError
 from ops.files.manifests import read_manifest
 from ops.history.dvc_repository import changed_stages, stage_addresses
 from ops.workspaces.workspace import Workspace
+from tests.chains import exported_before
 from tests.workspaces import NAMES, growset, one_core
 
 
@@ -64,10 +65,11 @@ def generated_ids(root: Path) -> set[str]:
 
 
 @pytest.fixture(scope="module")
-def _kept(_many: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def _kept(_finished: Path, _many: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = shutil.copytree(_many, tmp_path_factory.mktemp("kept") / "workspace", symlinks=True)
     set_choice(root, "keep_generator")
-    rerun(root)
+    with exported_before(Workspace(_finished)):  # it has the same generator
+        rerun(root)
     return root
 
 

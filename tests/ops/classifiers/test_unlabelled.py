@@ -171,7 +171,7 @@ def test_soft_pseudo_labels_are_taught_as_they_are_and_labels_as_before() -> Non
 
 
 def test_unlabelled_images_help_where_labelled_ones_are_few() -> None:
-    """Two labelled digits of each class and 800 without labels; measured: 62 % alone, 71 and 72 % with the pool."""
+    """Two labelled digits of each class and 800 without labels; measured: 57 % alone, 64 and 63 % with the pool."""
     digits = load_digits()
     order = np.random.default_rng(0).permutation(len(digits.target))
     images = torch.from_numpy(np.rint(digits.images * (255 / 16)).astype(np.uint8)[:, None][order])
@@ -179,7 +179,7 @@ def test_unlabelled_images_help_where_labelled_ones_are_few() -> None:
     rows = np.concatenate([np.flatnonzero(labels[:300] == label)[:2] for label in range(10)])
     data = TrainingSet(images[rows], labels[rows], np.ones(20), 10)
     network = SmallResNet(width=8, stride=1)
-    budget = ClassifierSettings(steps=150, batch_size=20, network=network, precision="fp32")
+    budget = ClassifierSettings(steps=100, batch_size=20, network=network, precision="fp32")
     found = {}
     for name, keys in {
         "none": {},

@@ -11,16 +11,16 @@ import onnx
 import pytest
 from torch import Tensor
 
-from ops.chain.driver import Chain
 from ops.chain.findings import precision_was_accepted
 from ops.chain.parts.precision import add_variant
 from ops.files.manifests import read_manifest
 from ops.files.outputs import PRECISION
 from ops.files.storage import read_json
-from ops.generators.folder import NET, find_fastest, find_sampler
+from ops.generators.folder import find_fastest, find_sampler
 from ops.generators.onnx.engine import Sampler
 from ops.judging.judge import Judge
 from ops.workspaces.workspace import Workspace
+from tests.chains import exported_before, run_stages
 from tests.perturb import build_perturb, draw_seeds
 
 
@@ -103,18 +103,12 @@ def test_fp32_is_not_compared_with_anything(folder: Path) -> None:
     assert precision_was_accepted(lambda stage: folder).passed
 
 
-def test_the_chain_draws_with_the_accepted_variant_and_reports_it(
-    finished_workspace: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The network's graph is the one that the former run exported, from the same weights."""
-    known = (Workspace(finished_workspace).output("digits", "generator_onnx") / NET).read_bytes()
-    monkeypatch.setattr("ops.generators.onnx.export.export_net", lambda network, shape, path: path.write_bytes(known))
-    recipe = finished_workspace / "recipes" / "digits.yaml"
-    recipe.write_text(recipe.read_text().replace("solver: euler}", "solver: euler, precision: int8}"))
+def test_the_chain_draws_with_the_accepted_variant_and_reports_it(finished_workspace: Path) -> None:
     workspace = Workspace(finished_workspace)
-    chain = Chain(workspace)
-    for stage in ("generator_onnx", "generated_images"):
-        chain.run("digits", stage)
+    recipe = workspace.recipe_path("digits")
+    recipe.write_text(recipe.read_text().replace("solver: euler}", "solver: euler, precision: int8}"))
+    with exported_before(workspace):
+        run_stages(workspace, "generator_onnx", "generated_images")
     folder = workspace.output("digits", "generator_onnx")
     accepted = read_json(folder / PRECISION)["accepted"]
     used = "int8" if accepted else "fp32"
