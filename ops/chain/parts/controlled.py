@@ -100,7 +100,7 @@ class _Race:
         if self.contest.is_expanded:
             sides["inflated"], log = self._prepare_inflated()
         else:
-            start = find_start(count := len(sides["real"].contest.training[0].labels))
+            start = find_start(count := self._count_real(sides["real"].contest.training[0]))
             self._say(f"{self.name} {describe_start(start, self.arm, real=count, generated=0, quality=Quality())}")
             log = _describe_numbers(start, count, 0)
         total = count_trainings(schedule, sides=len(sides), decides=decides)
@@ -134,7 +134,7 @@ class _Race:
         alone = self.contest
         if self.contest.is_expanded:
             alone = replace(alone, training=(read_real(self.run.inputs),))
-        start = find_start(len(alone.training[0].labels))
+        start = find_start(self._count_real(alone.training[0]))
         return Side("real", alone, simplify(self.arm), list_real(start, self.schedule.contenders))
 
     def _prepare_inflated(self) -> tuple[Side, dict[str, Any]]:
@@ -144,7 +144,7 @@ class _Race:
         unweighted = self.arm.model_copy(update={"real_weight": None}) if may_fall_back(self.arm) else self.arm
         marks = _find_marks(examples)
         generated = (examples.weigh(unweighted) > 0) & marks
-        real, drawn = int((~marks).sum()), int(generated.sum())
+        real, drawn = self._count_real(examples), int(generated.sum())
         accepted = place(self.run.inputs[ACCEPTED], number)
         quality = measure_quality(accepted, self.contest, examples, generated)
         start = find_start(real, drawn, quality)
@@ -152,6 +152,10 @@ class _Race:
         chooses = {"strength": self.arm.strength == AUTO, "real_weight": self.arm.real_weight == AUTO}
         side = Side("inflated", self.contest, self.arm, list_inflated(start, self.schedule.contenders, **chooses))
         return side, {"quality": quality.to_dict(), **_describe_numbers(start, real, drawn)}
+
+    def _count_real(self, examples: Examples) -> int:
+        """How many real images the arm learns from: without labels they are nothing to an arm that learns labels."""
+        return int(((examples.weigh(simplify(self.arm)) > 0) & ~_find_marks(examples)).sum())
 
     def _hold(self, sides: Mapping[str, Side], progress: Progress) -> dict[str, Halving]:
         """The rounds of each side, one side after the other."""
