@@ -6,7 +6,7 @@ by the same rule; those trainings are kept and found again. Test images are not 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -72,6 +72,17 @@ def find_all_left_out(arms: Mapping[str, Arm], results: Mapping[str, Any]) -> st
     settled = read_settled(arms, results)
     learning = [arm for name, arm in settled.items() if name in results["arms"] and arm.placebo.kind == "none"]
     return ALL_LEFT_OUT if learning and not any(map(uses_generated, learning)) else None
+
+
+def tell_left_out(arms: Sequence[str], where: str = "") -> str:
+    """A sentence, with a space before it, about arms that learnt from no generated image; "" without any.
+
+    where: of which trainings that holds, as ` in 1 of 3 folds`.
+    """
+    if not arms:
+        return ""
+    named = " and ".join((", ".join(arms[:-1]), arms[-1])) if len(arms) > 1 else arms[0]
+    return f" {named} learnt from no generated image{where}: the controller left them out on validation."
 
 
 @dataclass(frozen=True, eq=False)
