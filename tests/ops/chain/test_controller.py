@@ -13,11 +13,13 @@ from ops.chain.driver import require_validation
 from ops.chain.parts import controlled
 from ops.chain.parts.controlled import ALL_LEFT_OUT, find_all_left_out
 from ops.chain.parts.trained import Trained
+from ops.chain.publishing import find_refusal
+from ops.chain.triggers import gate
 from ops.classifiers.examples import Examples
 from ops.classifiers.runs import Contest
 from ops.errors import UserError
-from ops.files.outputs import REPORT, RESULTS, VERDICT
-from ops.files.storage import read_json
+from ops.files.outputs import REPORT, RESULTS, ROUNDS, VERDICT
+from ops.files.storage import read_json, write_json
 from ops.recipe.arms import Arm
 from ops.recipe.automatic import describe_settled, leave_out_generated, read_settled, settle_arm
 from ops.recipe.classifiers import ClassifierSettings
@@ -28,6 +30,7 @@ from ops.tuning.control.race import Halving
 from ops.verdict.records import Budget
 from ops.verdict.reference import ReferenceAnswers
 from ops.verdict.without_generator import judge_baselines
+from ops.workspaces.workspace import Workspace
 from tests.priors import change_recipe
 from tests.workspaces import growset, make_workspace, one_core
 
@@ -104,6 +107,16 @@ def test_images_without_labels_count_for_arms_alone_that_learn_from_them(
     run: Any = SimpleNamespace(stage=BASELINES, runtime=Runtime())
     settled = controlled.settle_automatic(run, contest)
     assert settled.entries["controller"][arm]["real"] == seen
+
+
+def test_images_that_are_left_out_of_every_arm_are_published_by_a_run_of_ones_own_alone(tmp_path: Path) -> None:
+    workspace = Workspace(tmp_path)
+    drawn = workspace.output("digits", "generated_images")
+    drawn.mkdir(parents=True)
+    write_json(drawn / ROUNDS, {})
+    assert find_refusal(workspace, "digits") is None
+    verdict = {"decision": "no evidence", "generator_used": False}
+    assert gate("not_hurts", verdict) == gate("helps", verdict) == "the generator was not used"
 
 
 def test_a_verdict_without_an_arm_that_learnt_from_them_says_why_and_picks_no_placebo() -> None:
