@@ -3,7 +3,8 @@
 All folds are trained before a test image is opened. The two arms that are compared are picked on validation, by the
 mean over folds. Each fold is a look at its own test images and is written to the evaluation log before it is made.
 Where a fold used nothing generated, its expanded arms answer as the picked baseline does: whoever follows the recipe
-there trains without generated images. What the answers mean is the verdict's part.
+there trains without generated images. An arm whose images the controller left out wherever there were some is a
+baseline, and answers elsewhere as the same arm on real images. What the answers mean is the verdict's part.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from ops.chain.parts.classifiers import BASELINES, EXPANDED, find_metric, weight
 from ops.chain.parts.fold_chain import TrainedFold, train_fold
 from ops.chain.parts.fold_images import divide_images
 from ops.chain.parts.fold_modes import describe_mode
-from ops.chain.parts.fold_verdict import ENSEMBLE
+from ops.chain.parts.fold_verdict import ENSEMBLE, LEFT_OUT
 from ops.chain.parts.look import look
 from ops.chain.parts.reference import LOGGED, read_reference
 from ops.datasets.index import write_index
@@ -31,7 +32,7 @@ from ops.files.manifests import read_manifest
 from ops.files.outputs import FOLD_ANSWERS, FOLDS
 from ops.files.storage import write_json
 from ops.recipe.arms import Arm
-from ops.recipe.counterparts import name_kind
+from ops.recipe.counterparts import find_counterpart, name_kind
 from ops.stages.materialization import StageRun
 from ops.verdict.evaluation_count import Looks, find_looks_at
 from ops.verdict.picks import pick_best
@@ -77,35 +78,49 @@ def build_folds(run: StageRun) -> dict[str, Any]:
 @dataclass(frozen=True)
 class Compared:
     """The arms of all folds. kinds: side of each arm. aliases: arms that equal another one in every fold that trained
-    them. baseline, challenger: the two that validation picked."""
+    them. baseline, challenger: the two that validation picked. same: of each arm whose images the controller left out
+    everywhere, the same arm on real images."""
 
     kinds: dict[str, Kind]
     aliases: dict[str, str]
     baseline: str
     challenger: str
+    same: dict[str, str]
 
     def find_source(self, fold: TrainedFold, arm: str) -> str:
         """The trained arm whose networks answer for `arm` in this fold."""
-        if fold.find_entry(arm) is None:
+        if fold.find_entry(arm) is None and arm not in self.same:
             arm = self.baseline
+        if fold.find_entry(arm) is None:
+            arm = self.same[arm]
         return fold.find_trained(arm)
 
 
 def pick_arms(folds: Sequence[TrainedFold], baselines: Mapping[str, Arm], expanded: Mapping[str, Arm]) -> Compared:
     """Pick the arm of each kind with the best mean validation score over folds; the first one wins a tie."""
     order = sorted(baselines, key=lambda arm: (arm != "real", arm))  # as the arms of one split are ordered
-    kinds = {arm: name_kind(arm, baselines, expanded) for arm in (*order, *sorted(expanded))}
+    kinds: dict[str, Kind] = {arm: name_kind(arm, baselines, expanded) for arm in (*order, *sorted(expanded))}
+    left_out = [arm for arm in sorted(expanded) if _is_left_out(folds, arm)]
+    kinds |= dict.fromkeys(left_out, "baseline")
+    alone = {arm: find_counterpart(expanded[arm], baselines) or order[0] for arm in left_out}
     aliases = {arm: same for arm in kinds if (same := _find_common(folds, arm)) is not None}
 
     def average(arm: str, stand_in: str) -> float:
-        entries = (fold.find_entry(arm) or fold.find_entry(stand_in) for fold in folds)
+        other = alone.get(arm, alone.get(stand_in, stand_in))
+        entries = (fold.find_entry(arm) or fold.find_entry(other) for fold in folds)
         return float(np.mean([entry["validation"] for entry in entries if entry is not None]))
 
     def pick(kind: Kind, stand_in: str) -> str:
         return pick_best({a: average(a, stand_in) for a, own in kinds.items() if own == kind and a not in aliases})
 
     baseline = pick("baseline", order[0])
-    return Compared(kinds, aliases, baseline, pick("expanded", baseline))
+    return Compared(kinds, aliases, baseline, pick("expanded", baseline), alone)
+
+
+def _is_left_out(folds: Sequence[TrainedFold], arm: str) -> bool:
+    """Whether the controller left out the arm's images in every fold that trained it."""
+    trained = [fold for fold in folds if fold.find_entry(arm) is not None]
+    return bool(trained) and all(arm in fold.left_out_by_controller for fold in trained)
 
 
 def _find_common(folds: Sequence[TrainedFold], arm: str) -> str | None:
@@ -192,7 +207,7 @@ def _describe_fold(fold: TrainedFold, compared: Compared) -> dict[str, Any]:
     shared = fold.results[BASELINES]
     entries = {}
     for arm in compared.kinds:
-        entry = fold.find_entry(arm) or fold.find_entry(compared.baseline)
+        entry = fold.find_entry(compared.find_source(fold, arm))
         assert entry is not None
         entries[arm] = {
             "validation": entry["validation"],
@@ -204,6 +219,7 @@ def _describe_fold(fold: TrainedFold, compared: Compared) -> dict[str, Any]:
         **({} if fold.refusal else describe_mode(fold.folder("generator_onnx"))),
         "images": {split: metrics[split] for split in ("train", "validation", "test")},
         "not_used": fold.refusal,
+        **({LEFT_OUT: left_out} if (left_out := fold.left_out_by_controller) else {}),
         "generated": fold.count_accepted(),
         "generators": fold.results.get(EXPANDED, {}).get("generators", 1),
         "batch_size": shared["batch_size"],

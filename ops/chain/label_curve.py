@@ -1,9 +1,9 @@
 """Stage `label_curve`: train the picked baseline on parts of its labels, and score all sizes on validation images.
 
-The arm keeps the setting that the grid chose for it, and its steps. Each seed draws its own nested parts. The networks
-that learnt from all labels are those of the stage before. What the curve says of a gain is told by the report, so
-that this stage depends on nothing generated, and no test image is opened. A killed run resumes after its last finished
-training; finished trainings are kept for other recipes, as those of the arms are.
+The arm keeps what the grid and the controller chose for it, and its steps. Each seed draws its own nested parts. The
+networks that learnt from all labels are those of the stage before. What the curve says of a gain is told by the report,
+so that this stage depends on nothing generated, and no test image is opened. A killed run resumes after its last
+finished training; finished trainings are kept for other recipes, as those of the arms are.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ from ops.datasets.units import read_units
 from ops.files.outputs import LABEL_CURVE, RESULTS
 from ops.files.storage import read_json, write_json
 from ops.recipe.arms import Arm
+from ops.recipe.automatic import read_settled
 from ops.recipe.grid import Setting
 from ops.stages.materialization import StageRun
 from ops.verdict.estimate import BoolArray
@@ -44,8 +45,9 @@ def build_label_curve(run: StageRun) -> dict[str, Any]:
         return {"sizes": 0}
     results = read_json(run.inputs[BASELINES] / RESULTS)
     picked = pick_best({arm: entry["validation"] for arm, entry in results["arms"].items()})
-    arm = choose_arm(results["arms"], run.recipe.baselines)
-    entry, arms = results["arms"][arm], {arm: run.recipe.baselines[arm]}
+    trained = read_settled(run.recipe.baselines, results)
+    arm = choose_arm(results["arms"], trained)
+    entry, arms = results["arms"][arm], {arm: trained[arm]}
     whole = read_baselines(run.workspace, run.inputs, arms)
     contest = open_contest(run, arms, [whole], results["metric"], {})
     train = read_split(run.inputs["real_images"], "train")

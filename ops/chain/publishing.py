@@ -73,7 +73,11 @@ def publish(workspace: Workspace, expansion: str) -> Publication:
 
 
 def find_refusal(workspace: Workspace, expansion: str) -> GeneratorNotUsed | None:
-    """Why the present outputs are not published; None if they may be."""
+    """Why the present outputs are not published; None if they may be.
+
+    Where the controller left the images out of every arm they are published too: they are there, and whoever starts a
+    run wants them, whatever the verdict. A run that started by itself asks `ops.chain.triggers.gate` besides.
+    """
     if read_unused(workspace.output(expansion, "generated_images")) is None:
         return None
     report = workspace.output(expansion, "report") / REPORT

@@ -179,6 +179,21 @@ def read_numbers(arm: Arm, setting: Setting, real_weight: float) -> dict[str, fl
     return found
 
 
+def keep_own_numbers(arm: Arm, setting: Setting) -> Setting:
+    """The setting with the arm's own numbers; a real_weight that it has not itself is that of the images, so none.
+
+    Rates, decays and steps stay.
+    """
+    assert not isinstance(arm.real_weight, str), "the controller has not settled this arm"
+    numbers, values = list_numbers(), setting.to_dict()
+    values |= {key: numbers[key].read(arm) for key in setting.keys if key in numbers}
+    if "real_weight" in values and arm.real_weight is None:
+        del values["real_weight"]
+    elif "real_weight" in values and arm.real_weight is not None:
+        values["real_weight"] = arm.real_weight
+    return Setting(tuple(values.items()))
+
+
 def set_numbers(arm: Arm, setting: Setting) -> Arm:
     """The arm with the setting's real_weight and its ingredients' numbers; ValueError for a number out of range."""
     numbers, changes = list_numbers(), dict[str, Any]()

@@ -6,7 +6,7 @@ by the same rule; those trainings are kept and found again. Test images are not 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -74,6 +74,17 @@ def find_all_left_out(arms: Mapping[str, Arm], results: Mapping[str, Any]) -> st
     return ALL_LEFT_OUT if learning and not any(map(uses_generated, learning)) else None
 
 
+def tell_left_out(arms: Sequence[str], where: str = "") -> str:
+    """A sentence, with a space before it, about arms that learnt from no generated image; "" without any.
+
+    where: of which trainings that holds, as ` in 1 of 3 folds`.
+    """
+    if not arms:
+        return ""
+    named = " and ".join((", ".join(arms[:-1]), arms[-1])) if len(arms) > 1 else arms[0]
+    return f" {named} learnt from no generated image{where}: the controller left them out on validation."
+
+
 @dataclass(frozen=True, eq=False)
 class _Race:
     """The race of the arm `name` of the contest."""
@@ -100,7 +111,7 @@ class _Race:
         if self.contest.is_expanded:
             sides["inflated"], log = self._prepare_inflated()
         else:
-            start = find_start(count := len(sides["real"].contest.training[0].labels))
+            start = find_start(count := self._count_real(sides["real"].contest.training[0]))
             self._say(f"{self.name} {describe_start(start, self.arm, real=count, generated=0, quality=Quality())}")
             log = _describe_numbers(start, count, 0)
         total = count_trainings(schedule, sides=len(sides), decides=decides)
@@ -134,7 +145,7 @@ class _Race:
         alone = self.contest
         if self.contest.is_expanded:
             alone = replace(alone, training=(read_real(self.run.inputs),))
-        start = find_start(len(alone.training[0].labels))
+        start = find_start(self._count_real(alone.training[0]))
         return Side("real", alone, simplify(self.arm), list_real(start, self.schedule.contenders))
 
     def _prepare_inflated(self) -> tuple[Side, dict[str, Any]]:
@@ -144,7 +155,7 @@ class _Race:
         unweighted = self.arm.model_copy(update={"real_weight": None}) if may_fall_back(self.arm) else self.arm
         marks = _find_marks(examples)
         generated = (examples.weigh(unweighted) > 0) & marks
-        real, drawn = int((~marks).sum()), int(generated.sum())
+        real, drawn = self._count_real(examples), int(generated.sum())
         accepted = place(self.run.inputs[ACCEPTED], number)
         quality = measure_quality(accepted, self.contest, examples, generated)
         start = find_start(real, drawn, quality)
@@ -152,6 +163,10 @@ class _Race:
         chooses = {"strength": self.arm.strength == AUTO, "real_weight": self.arm.real_weight == AUTO}
         side = Side("inflated", self.contest, self.arm, list_inflated(start, self.schedule.contenders, **chooses))
         return side, {"quality": quality.to_dict(), **_describe_numbers(start, real, drawn)}
+
+    def _count_real(self, examples: Examples) -> int:
+        """How many real images the arm learns from: without labels they are nothing to an arm that learns labels."""
+        return int(((examples.weigh(simplify(self.arm)) > 0) & ~_find_marks(examples)).sum())
 
     def _hold(self, sides: Mapping[str, Side], progress: Progress) -> dict[str, Halving]:
         """The rounds of each side, one side after the other."""

@@ -27,7 +27,7 @@ from ops.files.outputs import POLICY, RESULTS
 from ops.files.storage import read_json
 from ops.machine.interruption import at, check
 from ops.recipe.arms import Arm
-from ops.recipe.automatic import read_settled
+from ops.recipe.automatic import read_settled, uses_generated
 from ops.recipe.settling import read_policy, settle_recipe
 from ops.recipe.stages import REPEATED
 from ops.stages.materialization import Runtime, materialize
@@ -69,6 +69,11 @@ class TrainedFold:
         written = {BASELINES: recipe.baselines, EXPANDED: recipe.expanded}
         settled = {side: read_settled(arms, self.results.get(side, {})) for side, arms in written.items()}
         return settled[BASELINES] | settled[EXPANDED]
+
+    @property
+    def left_out_by_controller(self) -> list[str]:
+        """The arms with generated images of which the controller left these out here."""
+        return [arm for arm, settings in self.arms.items() if not uses_generated(settings)]
 
     def shows_mirrored(self, arm: str) -> bool:
         """Whether the arm was trained on mirrored images."""

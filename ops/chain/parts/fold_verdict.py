@@ -6,6 +6,7 @@ not read here: the stage `folds` did that.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -15,6 +16,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from ops.chain.parts.controlled import tell_left_out
 from ops.chain.parts.pools import tell_pool
 from ops.chain.parts.reference import LOGGED
 from ops.datasets.index import write_index
@@ -37,6 +39,7 @@ from ops.verdict.reference import ReferenceAnswers, choose_checked_metric
 from ops.verdict.same_compute import Row, compare_same_compute
 
 ENSEMBLE = "ensemble"  # beside the arms in the answers, with LOGGED; neither has a seed
+LEFT_OUT = "left_out"  # of a fold in folds.json: arms whose images the controller left out; absent where it did not
 
 
 def judge_folds(run: StageRun) -> dict[str, Any]:
@@ -44,6 +47,7 @@ def judge_folds(run: StageRun) -> dict[str, Any]:
     answers = FoldAnswers(run.inputs["folds"])
     class_names = read_manifest(run.inputs["real_images"])["metrics"]["class_names"]
     verdict = _decide(run, answers, class_names)
+    verdict = replace(verdict, sentence=verdict.sentence + answers.tell_left_out())
     seen = read_seen(run.inputs.get("prior"), run.inputs["generated_images"])
     pool = compare_pool(verdict, list_seeing(run.recipe.baselines))
     if seen is not None and verdict.unused_folds != verdict.folds:
@@ -124,6 +128,24 @@ class FoldAnswers:
         return {arm: entry["same_as"] for arm, entry in self.facts["arms"].items() if entry["same_as"] is not None}
 
     @property
+    def left_out(self) -> dict[str, int]:
+        """In how many folds the controller left out the arm's generated images, by arm."""
+        return dict(Counter(arm for fold in self.folds for arm in fold.get(LEFT_OUT, ())))
+
+    def tell_left_out(self) -> str:
+        """Sentences, with a space before each, about arms that learnt from no generated image; folds that used none do
+        not count."""
+        used = sum(fold["not_used"] is None for fold in self.folds)
+        told = [
+            tell_left_out(
+                [arm for arm, times in self.left_out.items() if times == count],
+                "" if count == used else f" in {count} of {used} folds",
+            )
+            for count in sorted(set(self.left_out.values()), reverse=True)
+        ]
+        return "".join(told)
+
+    @property
     def generators(self) -> list[int] | None:
         """The generator of each seed of the expanded arms; None for one generator."""
         count = max(int(fold["generators"]) for fold in self.folds)
@@ -193,17 +215,21 @@ def _decide(run: StageRun, answers: FoldAnswers, class_names: list[str]) -> Verd
         train_counts=np.bincount(answers.labels, minlength=len(class_names)).tolist(),  # a fold trains on most of these
         confidences={arm: answers.read(arm, "confidence").astype(np.float64) for arm in kinds},
         costs={arm: measure_cost(arms[arm], classifier.seeds, classifier.batch_size) for arm in kinds},
-        counterparts=_list_counterparts(run, answers),
+        counterparts=list_counterparts(run, answers),
     )
     assert (verdict.baseline, verdict.challenger) == (facts["baseline"], facts["challenger"])
     return verdict
 
 
-def _list_counterparts(run: StageRun, answers: FoldAnswers) -> list[tuple[str, str]]:
-    """Pairs of arms; none where a fold used nothing generated: another arm answers for the expanded ones there."""
+def list_counterparts(run: StageRun, answers: FoldAnswers) -> list[tuple[str, str]]:
+    """Pairs of arms; none where a fold used nothing generated: another arm answers for the expanded ones there.
+
+    Nor is an arm in a pair of whose generated images the controller left out in some fold.
+    """
     if any(fold["not_used"] is not None for fold in answers.folds):
         return []
-    return pair_counterparts(run.recipe.baselines, run.recipe.expanded, answers.aliases)
+    pairs = pair_counterparts(run.recipe.baselines, run.recipe.expanded, answers.aliases)
+    return [pair for pair in pairs if not answers.left_out.keys() & set(pair)]
 
 
 def _compare_ways(answers: FoldAnswers, confidence: float) -> list[Row]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ops.chain.parts.classifiers import BASELINES, EXPANDED
+from ops.chain.parts.controlled import tell_left_out
 from ops.files.outputs import RESULTS
 from ops.files.storage import read_json
 from ops.recipe.arms import Arm
@@ -66,10 +67,7 @@ class Trained:
 
     def tell_left_out(self) -> str:
         """A sentence, with a space before it, about arms beside the challenger that learnt from no generated image."""
-        if self.challenger is None or not (arms := self.left_out_by_controller):
-            return ""
-        named = " and ".join((", ".join(arms[:-1]), arms[-1])) if len(arms) > 1 else arms[0]
-        return f" {named} learnt from no generated image: the controller left them out on validation."
+        return "" if self.challenger is None else tell_left_out(self.left_out_by_controller)
 
     @property
     def aliases(self) -> dict[str, str]:

@@ -1,8 +1,9 @@
 """Race settings of an arm by successive halving on validation, and let the two best ones of both sides decide.
 
 Trainings are those of any contest: finished ones are files, and equal ones of other stages and recipes are kept, so the
-races of real images alone that the baselines have held are not trained again. Seeds of the races are never judged. It
-sees training and validation images only.
+races of real images alone that the baselines have held are not trained again. Where the grid tries several settings,
+races take the arm's own numbers, and the first rate and decay. Seeds of the races are never judged. It sees training
+and validation images only.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from ops.machine.progress import Progress
 from ops.recipe.arms import Arm
 from ops.recipe.automatic import settle_arm
 from ops.recipe.control import Round, Schedule
-from ops.recipe.grid import Setting
+from ops.recipe.grid import Setting, keep_own_numbers
 from ops.tuning.control.decision import Decision, decide, keep_best
 from ops.tuning.control.start import Choice
 from ops.verdict.metric import score_answers
@@ -125,7 +126,8 @@ def _train(
     contest = replace(side.contest, arms={names[choice]: arm for choice, arm in arms.items()})
     runs: dict[Choice, list[Run]] = {}
     for choice, name in names.items():
-        setting = Setting(tuple({**contest.list_settings(name)[0].to_dict(), "steps": each.steps}.items()))
+        first = keep_own_numbers(contest.arms[name], contest.list_settings(name)[0])
+        setting = Setting(tuple({**first.to_dict(), "steps": each.steps}.items()))
         runs[choice] = [Run(name, setting, contest.first_seed + RACING_OFFSET + seed) for seed in seeds]
     asked = [run for own in runs.values() for run in own]
     done: Mapping[Run, Result] = train_runs(contest, asked, workers, progress, before)

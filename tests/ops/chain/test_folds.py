@@ -18,7 +18,7 @@ from ops.chain.driver import Chain, validate
 from ops.chain.parts import fold_chain
 from ops.chain.parts.fold_chain import train_fold
 from ops.chain.parts.fold_images import read_pool
-from ops.chain.parts.fold_verdict import ENSEMBLE, FoldAnswers, judge_folds
+from ops.chain.parts.fold_verdict import ENSEMBLE, FoldAnswers, judge_folds, list_counterparts
 from ops.chain.parts.reference import LOGGED
 from ops.datasets.cross_validation import divide
 from ops.datasets.pixels import read_rows
@@ -186,10 +186,12 @@ def test_a_refused_generator_leaves_out_what_needs_it_and_nothing_else(
 
 
 class Fold:
-    """A trained fold as `pick_arms` sees it: validation scores of the trained arms, and aliases."""
+    """A trained fold as `pick_arms` sees it: validation scores of the trained arms, aliases, arms without images."""
 
-    def __init__(self, number: int, scores: dict[str, float], aliases: dict[str, str] | None = None) -> None:
-        self.number, self.scores, self.aliases = number, scores, aliases or {}
+    def __init__(
+        self, number: int, scores: dict[str, float], aliases: dict[str, str] | None = None, without: str = ""
+    ) -> None:
+        self.number, self.scores, self.aliases, self.left_out_by_controller = number, scores, aliases or {}, [without]
 
     def find_trained(self, arm: str) -> str:
         return self.aliases.get(arm, arm)
@@ -228,6 +230,60 @@ def test_an_arm_is_an_alias_only_if_it_equals_the_same_arm_in_every_fold() -> No
     found = folds.pick_arms(somewhere, plain("real", "flipped"), plain("grown"))
     assert found.aliases == {} and found.baseline == "flipped"
     assert [found.find_source(fold, "flipped") for fold in somewhere] == ["real", "flipped"]
+
+
+def controlled_arms() -> tuple[dict[str, Arm], dict[str, Arm]]:
+    """Baselines and expanded arms of which the controller chooses something for `gentle` and `auto`."""
+    keys = {"strength": "auto"}
+    gentle, auto = Arm.model_validate(keys), Arm.model_validate(keys | {"real_weight": "auto"})
+    return plain("real") | {"gentle": gentle}, plain("grown") | {"auto": auto}
+
+
+def test_an_arm_that_the_controller_left_without_images_everywhere_is_a_baseline() -> None:
+    baselines, expanded = controlled_arms()
+    scores = {"real": 0.5, "gentle": 0.6, "grown": 0.7, "auto": 0.9}
+    trained: Any = [
+        Fold(1, scores, without="auto"), Fold(2, scores, without="auto"), Fold(3, {"real": 0.8, "gentle": 0.6})
+    ]  # fmt: skip
+    found = folds.pick_arms(trained, baselines, expanded)
+    assert (found.baseline, found.challenger, found.kinds["auto"]) == ("auto", "grown", "baseline")
+    assert [found.find_source(fold, "auto") for fold in trained] == ["auto", "auto", "gentle"]
+    assert [found.find_source(fold, "grown") for fold in trained] == ["grown", "grown", "gentle"]
+    somewhere: Any = [trained[0], Fold(2, scores)]
+    found = folds.pick_arms(somewhere, baselines, expanded)
+    assert (found.baseline, found.challenger, found.kinds["auto"]) == ("gentle", "auto", "expanded")
+
+
+def tell(tmp_path: Path, *left_out: list[str] | None) -> str:
+    """What is told of folds that left out these arms, or used nothing generated."""
+    entries = [
+        {"not_used": "why" if arms is None else None, **({"left_out": arms} if arms else {})} for arms in left_out
+    ]
+    write_json(tmp_path / FOLDS, {"folds": entries})
+    return FoldAnswers(tmp_path).tell_left_out()
+
+
+def test_the_sentence_says_in_which_folds_the_controller_left_images_out(tmp_path: Path) -> None:
+    end = ": the controller left them out on validation."
+    assert tell(tmp_path, [], [], []) == tell(tmp_path, None, None, None) == ""
+    assert tell(tmp_path, ["a"], ["a"], None) == f" a learnt from no generated image{end}"
+    assert tell(tmp_path, ["a", "b"], ["a"], ["a"]) == (
+        f" a learnt from no generated image{end} b learnt from no generated image in 1 of 3 folds{end}"
+    )
+
+
+def test_an_arm_without_images_somewhere_is_in_no_pair(tmp_path: Path) -> None:
+    gentle, auto = {"strength": "auto"}, {"strength": "auto", "real_weight": "auto"}
+    arms = {name: Arm.model_validate(keys) for name, keys in (("gentle", gentle), ("auto", auto))}
+    recipe = SimpleNamespace(
+        baselines=plain("real") | {"gentle": arms["gentle"]}, expanded=plain("grown") | {"auto": arms["auto"]}
+    )
+    run: Any = SimpleNamespace(recipe=recipe)
+    facts = {"arms": {}, "folds": [{"not_used": None}, {"not_used": None}]}
+    write_json(tmp_path / FOLDS, facts)
+    assert list_counterparts(run, FoldAnswers(tmp_path)) == [("auto", "gentle"), ("grown", "real")]
+    write_json(tmp_path / FOLDS, facts | {"folds": [{"not_used": None, "left_out": ["auto"]}, {"not_used": None}]})
+    assert list_counterparts(run, FoldAnswers(tmp_path)) == [("grown", "real")]
 
 
 @pytest.fixture(scope="module")

@@ -2,16 +2,28 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
+import pytest
+
+from ops.chain import label_curve
+from ops.chain.parts.classifiers import BASELINES
+from ops.classifiers.runs import Contest, train_runs
 from ops.files.outputs import LABEL_CURVE, REPORT, RESULTS, WORTH
-from ops.files.storage import read_json
+from ops.files.storage import read_json, write_json
+from ops.recipe.arms import Arm
+from ops.recipe.automatic import describe_settled, settle_arm
 from ops.recipe.stages import STAGES
-from ops.stages.materialization import find_staleness
+from ops.recipe.worth import WorthSettings
+from ops.stages.materialization import Runtime, StageRun, find_staleness
 from ops.verdict.worth.curve import LabelCurve
 from ops.workspaces.workspace import Workspace
 from tests.chains import run_stages
+from tests.workspaces import one_core
 
 
 def test_worth_adds_a_stage_and_leaves_the_rest_current(
@@ -40,3 +52,39 @@ def test_worth_adds_a_stage_and_leaves_the_rest_current(
     assert states["generated images"] == states["half as many labels again"] == "open"
     assert states["a prior"] == states["longer training"] == states["mixing images"] == "not measured"
     assert "What gains are worth in real labels" in (report / REPORT).read_text(encoding="utf-8")
+
+
+def test_an_arm_of_the_controller_learns_from_fewer_labels_as_it_was_settled(
+    finished_workspace: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    workspace, stored = Workspace(finished_workspace), tmp_path / "stored"
+    shutil.copytree(workspace.output("digits", BASELINES), stored)
+    written = Arm.model_validate({"strength": "auto"})
+    settled = settle_arm(written, strength=0.5)
+    results = read_json(stored / RESULTS)
+    results["arms"]["gentle"] = results["arms"]["real"] | {"validation": 1.0}
+    write_json(stored / RESULTS, results | {"settled": {"gentle": describe_settled(settled)}})
+    shutil.copy(stored / "real.safetensors", stored / "gentle.safetensors")
+    recipe = workspace.load_recipe("digits")
+    worth = WorthSettings.model_validate({"shares": [0.25, 0.5], "seeds": 2})
+    recipe = recipe.model_copy(
+        update={
+            "baselines": recipe.baselines | {"gentle": written},
+            "report": recipe.report.model_copy(update={"worth": worth}),
+        }
+    )
+    met: list[Contest] = []
+
+    def train(contest: Contest, *given: Any) -> Any:
+        met.append(contest)
+        return train_runs(replace(contest, kept=None), *given)
+
+    monkeypatch.setattr(label_curve, "train_runs", train)
+    inputs = {"real_images": workspace.output("digits", "real_images"), BASELINES: stored}
+    (out := tmp_path / "out").mkdir()
+    run = StageRun(
+        workspace, "digits", "label_curve", recipe, inputs, out, tmp_path / "scratch", "f" * 64, Runtime(workers=1)
+    )
+    with one_core():
+        assert label_curve.build_label_curve(run)["arm"] == "gentle"
+    assert [dict(contest.arms) for contest in met] == [{"gentle": settled}] * 2

@@ -496,6 +496,15 @@ def test_a_generator_that_was_not_used_is_explained_and_the_baselines_are_shown(
         assert absent not in text, absent
 
 
+def test_images_that_the_controller_left_out_of_every_arm_are_told_apart_from_none() -> None:
+    facts, unused = make_facts(), make_unused_facts()
+    left_out = read_text(render_page(facts | {key: unused[key] for key in ("verdict", "trainings")}))
+    assert "The generated images were left out of every arm by the controller." in left_out
+    assert "There are no generated images" not in left_out and "challenger" not in left_out
+    without = read_text(render_page(unused))
+    assert "There are no generated images." in without and "by the controller" not in without
+
+
 def read_text(page: str) -> str:
     return " ".join(re.sub(r"<[^>]+>", " ", page).replace("&nbsp;", " ").split())
 

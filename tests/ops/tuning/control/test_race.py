@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -106,6 +107,30 @@ def test_equal_settings_on_other_images_are_other_trainings(monkeypatch: pytest.
     for images in ("real", "inflated", "real"):
         hold_rounds(make_side(STRENGTHS, images), SCHEDULE, workers=1, progress=PROGRESS)
     assert len(names) == 18 and len(set(names)) == 12 and names[:6] == names[12:]
+
+
+@pytest.mark.parametrize(("own", "raced"), [({"real_weight": 5.0}, {"real_weight": 5.0}), ({}, {})])
+def test_where_the_grid_tries_more_the_arm_races_at_its_own_numbers(
+    own: dict[str, float], raced: dict[str, float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    met = []
+
+    def note(contest: Contest, runs: Sequence[Run], *_: object) -> Mapping[Run, Result]:
+        met.extend(run.setting.to_dict() for run in runs)
+        return {run: Result(run, 1.0, (), pack_bits(np.ones(IMAGES, bool)), (), {}, Path()) for run in runs}
+
+    monkeypatch.setattr(race, "train_runs", note)
+    side = make_side(STRENGTHS, "inflated", loss={"kind": "logit_adjusted", "tau": 1.0}, **own)
+    (examples,) = side.contest.training
+    grid = {"learning_rate": [0.1], "real_weight": [2.0, 5.0], "loss.tau": [0.5, 1.0]}
+    contest = replace(
+        side.contest,
+        training=(replace(examples, is_generated=np.arange(4) > 1),),
+        settings=ClassifierSettings.model_validate({"steps": STEPS, "seeds": SEEDS, "grid": grid}),
+    )
+    hold_rounds(replace(side, contest=contest), SCHEDULE, workers=1, progress=PROGRESS)
+    first = {"learning_rate": 0.1, "weight_decay": 0.1, "loss.tau": 1.0, **raced}
+    assert met == [first | {"steps": 85}] * 4 + [first | {"steps": 170}] * 2
 
 
 def test_both_sides_cost_equally_many_trainings() -> None:
