@@ -51,7 +51,7 @@ def recommend_recipe(
     workspace: Workspace, recipes: Sequence[str], minutes: float, runtime: Any, *, quiet: bool
 ) -> tuple[dict[str, Any], GeneratorNotUsed | None]:
     """The race and the winner's result as plain JSON, and why nothing was published if its generator was not used."""
-    from ops.study.comparing.race import hold_race, list_rivals, open_race, require_race, settle_plan
+    from ops.study.comparing.race import hold_race, list_rivals, open_race, record_copy, require_race, settle_plan
     from ops.workspaces.locks import exclusive_run
 
     started = time.monotonic()
@@ -65,7 +65,9 @@ def recommend_recipe(
         winner, rungs = hold_race(race, plan, runtime)
     expansion = result = refusal = None
     if winner is not None and find_gain(rungs, winner)["estimate"] > 0:
-        expansion = create_winner(workspace, winner, plan[winner][-1], minutes)
+        if changes := plan[winner][-1]:
+            record_copy(race, winner, name_winner(winner, changes, minutes))
+        expansion = create_winner(workspace, winner, changes, minutes)
         result, refusal = run_winner(workspace, expansion, runtime, quiet=quiet)
     found: dict[str, Any] = {
         "recipes": names,

@@ -25,7 +25,7 @@ from ops.workspaces.races import RaceWorkspace
 from ops.workspaces.workspace import Workspace
 
 FEWEST = 2  # recipes of a race
-PLANNED, RUNGS = "race.json", "rungs.json"
+PLANNED, RUNGS, COPY = "race.json", "rungs.json", "copy.json"
 Plan = Mapping[str, Sequence[Changes]]
 """By recipe the changes to its steps in each rung, and last those of the winner's whole run."""
 
@@ -61,10 +61,12 @@ def require_race(workspace: Workspace, names: Sequence[str]) -> None:
 def list_rivals(workspace: Workspace) -> list[str]:
     """All recipes of the workspace that read the images of its active expansions, which must be the same for all.
 
-    UserError where these differ.
+    Copies of winners with fewer steps are left out: they have won already. UserError where the images differ.
     """
-    reads = {}
+    reads, copies = {}, list_copies(workspace)
     for name in workspace.available_recipes():
+        if name in copies:
+            continue
         recipe = workspace.load_recipe(name, active=False)
         if recipe.verdict.folds is None:
             reads[name] = recipe.source, stage_settings(recipe, "real_images")["data"]
@@ -72,6 +74,17 @@ def list_rivals(workspace: Workspace) -> list[str]:
     if any(each != wanted[0] for each in wanted):
         raise UserError("the active expansions read different images; name the recipes that are to race")
     return [name for name, each in reads.items() if wanted and each == wanted[0]]
+
+
+def list_copies(workspace: Workspace) -> list[str]:
+    """The recipes that races of this workspace made of their winners, with steps that fit."""
+    folder = RaceWorkspace(workspace.root).area  # of all races
+    return sorted({read_json(path)["copy"] for path in folder.glob(f"*/{COPY}")})
+
+
+def record_copy(race: RaceWorkspace, winner: str, copy: str) -> None:
+    """Keep in the race's folder that the recipe `copy` is its winner's; call it before the recipe is written."""
+    write_json(race.area / COPY, {"winner": winner, "copy": copy})
 
 
 def open_race(workspace: Workspace, names: Sequence[str], minutes: float) -> RaceWorkspace:

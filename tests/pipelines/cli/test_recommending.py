@@ -14,12 +14,15 @@ from ops.errors import UserError
 from ops.files.manifests import read_manifest
 from ops.files.storage import read_json
 from ops.recipe.schema import Recipe
+from ops.stages.materialization import Runtime
+from ops.study.comparing.race import list_rivals
 from ops.workspaces.workspace import Workspace
 from pipelines.cli.recommending import (
     Estimate,
     create_winner,
     format_recommendation,
     name_winner,
+    recommend_recipe,
     require_free_name,
     share_steps,
     tell_recommendation,
@@ -158,6 +161,35 @@ def test_the_winner_is_run_whole_once_with_the_steps_that_fit(
     assert (found["winner"], found["expansion"]) == ("twin", "twin-9min")
     assert found["sentence"].endswith("Run whole as twin-9min and judged on the test images once: Expansion helps: …")
     assert "twin-9min" in Workspace(fresh_workspace).expansions
+
+
+def test_the_same_command_without_names_goes_on_with_the_same_race_after_its_winner_was_copied(
+    fresh_workspace: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = fresh_workspace / "recipes" / "twin.yaml"
+    path.write_bytes((fresh_workspace / "recipes" / "digits.yaml").read_bytes())
+    steps, fitted = {"generator.steps": 30}, []
+    ended = race(0.02)["rungs"]
+    ended[0]["rows"][1]["recipe"] = "twin"
+
+    def fit(opened: Any, *given: Any) -> dict[str, Any]:
+        fitted.append(opened.key)
+        return {name: [{}, steps] for name in opened.expansions}
+
+    def stop(*given: Any, **options: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("pipelines.cli.recommending.fit_race", fit)
+    monkeypatch.setattr("ops.study.comparing.race.hold_race", lambda *given: ("twin", ended))
+    monkeypatch.setattr("pipelines.cli.commands.run_expansion", stop)
+    workspace, runtime = Workspace(fresh_workspace), Runtime()
+    for _ in range(2):
+        with pytest.raises(KeyboardInterrupt):
+            recommend_recipe(workspace, [], 9, runtime, quiet=True)
+        assert workspace.expansions == ["digits", "twin-9min"]
+        assert list_rivals(workspace) == ["digits", "twin"], "the winner's copy has won already, and races no more"
+    (key,) = fitted
+    assert [folder.name for folder in (fresh_workspace / ".growset" / "races").iterdir()] == [key]
 
 
 @pytest.mark.slow
