@@ -62,7 +62,7 @@ def recommend_recipe(
         plan = settle_plan(race, lambda: fit_race(race, minutes, runtime.sink))
         for name in names:
             require_free_name(workspace, name, plan[name][-1], minutes)
-        winner, rungs = hold_race(race, plan, runtime)
+        winner, rungs = hold_race(race, plan, runtime, lambda: open_race(workspace, names, minutes).key)
     expansion = result = refusal = None
     if winner is not None and find_gain(rungs, winner)["estimate"] > 0:
         if changes := plan[winner][-1]:
@@ -218,8 +218,8 @@ def tell_recommendation(found: Mapping[str, Any]) -> str:
     best = f"{last['best']}, the best arm without generated images"
     if winner is None:
         return (
-            f"None of these {count} recipes can be recommended: no generator of the last rung was used. {best}, reaches"
-            f" {last['best_score']:.1%} on validation. No test image was looked at."
+            f"None of these {count} recipes can be recommended: no arm of the last rung learnt from generated images."
+            f" {best}, reaches {last['best_score']:.1%} on validation. No test image was looked at."
         )
     gap = find_gain(found["rungs"], winner)
     size = f"{100 * abs(gap['estimate']):.1f} points"

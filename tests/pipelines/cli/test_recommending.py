@@ -104,7 +104,7 @@ def test_a_race_that_nobody_wins_says_so_and_looks_at_no_test_image() -> None:
     assert "flow, the last that is left, is no better than it in its share" in tell_recommendation(race(0.0))
     unused = tell_recommendation(race(None, winner=None))
     assert unused.startswith(
-        "None of these 2 recipes can be recommended: no generator of the last rung was used. mixup,"
+        "None of these 2 recipes can be recommended: no arm of the last rung learnt from generated images. mixup,"
     )
 
 
