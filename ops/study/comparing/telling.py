@@ -36,7 +36,7 @@ def tell_ranking(ranking: Ranking, images: int) -> str:
         text += " lead over every arm without generated images."
     if ranking.too_few:
         few = [f"{name} trains an arm {_count(times)}" for name, times in ranking.too_few.items()]
-        text += f" Nothing can be decided beside {', and '.join(few)}: {LEAST_SEEDS} times are needed in each recipe."
+        text += f" Nothing is decided, because {' and '.join(few)}: {LEAST_SEEDS} times are needed in each recipe."
     told_apart = _tell_others(leader.recipe, ranking.standings)
     return f"{text} {told_apart}" if told_apart else text
 

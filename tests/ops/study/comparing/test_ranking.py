@@ -118,9 +118,9 @@ def test_too_few_seeds_or_classifiers_that_have_not_learnt_decide_nothing() -> N
     enough = enter("enough", {"real": answer(0.6, 0)}, {"grown": answer(0.9, 2)})
     beside = rank(enough, few)
     assert (beside.decision, find(beside, "enough").among, beside.too_few) == ("no evidence", "helps", {"few": 4})
-    said = "Nothing can be decided beside few trains an arm 4 times: 5 times are needed in each recipe."
+    said = "Nothing is decided, because few trains an arm 4 times: 5 times are needed in each recipe."
     assert said in tell_ranking(beside, IMAGES)
-    assert rank(enough).decision == "helps" and "Nothing can be" not in tell_ranking(rank(enough), IMAGES)
+    assert rank(enough).decision == "helps" and "Nothing is decided" not in tell_ranking(rank(enough), IMAGES)
     unlearnt = replace(enter("one", {"real": answer(0.6, 0)}, {"grown": answer(0.8, 1)}), has_learnt=False)
     assert rank(unlearnt).decision == find(rank(unlearnt), "one").among == "no evidence"
 
