@@ -12,7 +12,16 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from ops.planning.counting import Counted
+from ops.recipe.data import DataSettings
+
 PER_CLASS, ON_AVERAGE = 4, 10  # training images of each class, and of all classes together per class
+
+
+def find_lack(data: DataSettings, counted: Counted) -> str | None:
+    """What the training images of a recipe lack, as a clause; None where there are enough, or where images without
+    labels are expanded: few labels make no generator worse."""
+    return None if data.unlabelled is not None else describe_lack(counted.images["train"], counted.class_names)
 
 
 def describe_lack(counts: np.ndarray, class_names: Sequence[str]) -> str | None:

@@ -24,7 +24,7 @@ from ops.history.git import list_uncommitted
 from ops.machine.durations import describe_duration
 from ops.machine.interruption import at
 from ops.planning.counting import count_source
-from ops.planning.floors import describe_lack
+from ops.planning.floors import find_lack
 from ops.recipe.changes import Changes, write_changes
 from ops.recipe.design import warn_of_seeds
 from ops.recipe.fingerprints import list_inputs
@@ -90,10 +90,8 @@ def _require_enough(workspace: Workspace, expansion: str, recipe: Recipe) -> Non
     content = source_content(workspace, recipe)
     if find_staleness(workspace, expansion, FIRST, recipe, content) is None:
         return
-    if recipe.data.unlabelled is not None:  # few labels make no generator worse
-        return
     counted = count_source(describe_source(workspace, recipe), recipe.data, recipe.seed)
-    if lack := describe_lack(counted.images["train"], counted.class_names):
+    if lack := find_lack(recipe.data, counted):
         raise UserError(f"'{expansion}': {lack}; to run it all the same: growset run {expansion} --force")
 
 

@@ -17,8 +17,7 @@ def format_comparison(facts: Mapping[str, Any]) -> list[str]:
     if finished:
         images = f"{facts['test_images']:,} test images"
         lines += [
-            f"{facts['source']}: {NAMES[facts['metric']]} on {images};"
-            f" {100 * facts['confidence']:g} % intervals that hold for all {facts['compared']} together",
+            f"{facts['source']}: {NAMES[facts['metric']]} on {images}; {_tell_intervals(facts)}",
             "",
             *tabulate(_list_verdicts(facts, finished)),
         ]
@@ -33,17 +32,26 @@ def format_comparison(facts: Mapping[str, Any]) -> list[str]:
     return lines
 
 
+def _tell_intervals(facts: Mapping[str, Any]) -> str:
+    if not facts["compared"]:
+        return "no arm learnt from generated images, so there is no difference"
+    together = f" that hold for all {facts['compared']} together" * (facts["compared"] > 1)
+    return f"{100 * facts['confidence']:g} % intervals{together}"
+
+
 def _list_verdicts(facts: Mapping[str, Any], finished: Sequence[Mapping[str, Any]]) -> list[list[str]]:
     best, leader, compared = facts["best"]["arm"], facts["leader"], facts["compared"]
     behind = f"{leader} over it" if leader else "behind"
-    rows = [["recipe", "verdict", f"among {compared}", "arm", "score", f"over {best}", "over its own", behind]]
+    several = compared > 1
+    among = [f"among {compared}"] * several
+    rows = [["recipe", "verdict", *among, "arm", "score", f"over {best}", "over its own", behind]]
     for row in finished:
         used = row["generator_used"]
         rows.append(
             [
                 row["recipe"],
                 row["decision"] if used else "not used",
-                row["among"] if used else "–",
+                *[row["among"] if used else "–"] * several,
                 row["challenger"] or "–",
                 f"{row['score']['estimate']:.1%}" if row["score"] else "–",
                 format_gain(row["over_best"]),

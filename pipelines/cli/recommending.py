@@ -1,4 +1,4 @@
-"""The command `growset recommend`: recipes race on validation images, and the winner's verdict is looked at once."""
+"""The command `growset recommend`: recipes race on validation images, and the winner alone is judged on test images."""
 
 import json
 import math
@@ -23,7 +23,8 @@ from pipelines.cli.options import as_json, complete_recipe, runtime_options
     "--minutes",
     type=click.FloatRange(min=0, min_open=True),
     required=True,
-    help="How long it may take: half of it for the race, the other half for the winner's whole run.",
+    help="How long it may take: half of it for the race, the other half for the winner's whole run. To time this"
+    " machine at first comes on top.",
 )
 @as_json
 @runtime_options
@@ -34,8 +35,8 @@ def recommend(
     """Race RECIPES on the same images (default: all that read those of the active expansions), and name the winner.
 
     Each is trained for a few steps, the better half for more, until one is left: successive halving, on validation
-    images alone. The winner is run whole, with steps that fit, and judged on the test images once. If it is stopped,
-    the same command goes on.
+    images alone. The winner is run whole, with steps that fit, and judged on the test images: as a recipe that is made
+    active, and published as `growset run` does. If it is stopped, the same command goes on.
     """
     result, refusal = recommend_recipe(open_workspace(), recipes, minutes, runtime, quiet=as_json)
 
@@ -51,7 +52,8 @@ def recommend_recipe(
     workspace: Workspace, recipes: Sequence[str], minutes: float, runtime: Any, *, quiet: bool
 ) -> tuple[dict[str, Any], GeneratorNotUsed | None]:
     """The race and the winner's result as plain JSON, and why nothing was published if its generator was not used."""
-    from ops.study.comparing.race import hold_race, list_rivals, open_race, require_race, settle_plan
+    from ops.study.comparing.race import hold_race, list_rivals, open_race, record_copy, require_race, settle_plan
+    from ops.verdict.evaluation_count import find_looks
     from ops.workspaces.locks import exclusive_run
 
     started = time.monotonic()
@@ -62,11 +64,14 @@ def recommend_recipe(
         plan = settle_plan(race, lambda: fit_race(race, minutes, runtime.sink))
         for name in names:
             require_free_name(workspace, name, plan[name][-1], minutes)
-        winner, rungs = hold_race(race, plan, runtime)
-    expansion = result = refusal = None
+        winner, rungs = hold_race(race, plan, runtime, lambda: open_race(workspace, names, minutes).key)
+    expansion = result = refusal = looks = None
     if winner is not None and find_gain(rungs, winner)["estimate"] > 0:
-        expansion = create_winner(workspace, winner, plan[winner][-1], minutes)
+        if changes := plan[winner][-1]:
+            record_copy(race, winner, name_winner(winner, changes, minutes))
+        expansion = create_winner(workspace, winner, changes, minutes)
         result, refusal = run_winner(workspace, expansion, runtime, quiet=quiet)
+        looks = find_looks(workspace, expansion).total
     found: dict[str, Any] = {
         "recipes": names,
         "minutes": minutes,
@@ -74,6 +79,7 @@ def recommend_recipe(
         "winner": winner,
         "expansion": expansion,
         "result": result,
+        "looks": looks,
     }
     return {**found, "sentence": tell_recommendation(found), "seconds": time.monotonic() - started}, refusal
 
@@ -83,14 +89,14 @@ def fit_race(race: Any, minutes: float, sink: Any) -> dict[str, list[dict[str, A
 
     UserError if the minutes are too few for the fewest steps with which networks can learn.
     """
-    from ops.planning.floors import describe_lack
+    from ops.planning.floors import find_lack
     from ops.recipe.stages import STAGES
     from pipelines.cli.prospect import look_ahead, measure_pace, read_exactly
 
     estimates, cores = [], 1
     for name in race.expansions:
         seen = replace(read_exactly(race, look_ahead(race, name)), policy=None, stale=list(STAGES))
-        if lack := describe_lack(seen.counted.images["train"], seen.counted.class_names):
+        if lack := find_lack(seen.recipe.data, seen.counted):
             raise UserError(f"'{name}': {lack}")
         estimates.append(Estimate(name, measure_pace(race, seen, sink), race.recipe_path(name), seen.recipe))
         cores = seen.cores
@@ -216,8 +222,8 @@ def tell_recommendation(found: Mapping[str, Any]) -> str:
     best = f"{last['best']}, the best arm without generated images"
     if winner is None:
         return (
-            f"None of these {count} recipes can be recommended: no generator of the last rung was used. {best}, reaches"
-            f" {last['best_score']:.1%} on validation. No test image was looked at."
+            f"None of these {count} recipes can be recommended: no arm of the last rung learnt from generated images."
+            f" {best}, reaches {last['best_score']:.1%} on validation. No network answered a test image."
         )
     gap = find_gain(found["rungs"], winner)
     size = f"{100 * abs(gap['estimate']):.1f} points"
@@ -226,12 +232,13 @@ def tell_recommendation(found: Mapping[str, Any]) -> str:
         behind = f"{size} below it" if gap["estimate"] < 0 else "no better than it"
         return (
             f"None of these {count} recipes beats {best}: {winner}, the last that is left, is {behind} in its share of"
-            f" {found['minutes']:g} minutes ({error}). No test image was looked at. Longer training may turn that:"
+            f" {found['minutes']:g} minutes ({error}). No network answered a test image. Longer training may turn that:"
             f" growset recommend with more --minutes, or: growset run {winner}"
         )
+    looks = "1 look" if found["looks"] == 1 else f"{found['looks']:,} looks"
     return (
         f"{winner} wins the race of {count} recipes, {size} above {best} ({error}). Run whole as {found['expansion']}"
-        f" and judged on the test images once: {found['result']['sentence']}"
+        f" and judged on the test images, with {looks} at them so far, over all recipes: {found['result']['sentence']}"
     )
 
 

@@ -10,22 +10,24 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from ops.chain.contents import read_contents
-from ops.errors import UserError
+from ops.chain.real_images import describe_source, describe_unlabelled, source_content, try_source
+from ops.errors import EnvironmentFault, UserError
 from ops.files.hashing import hash_file, hash_json
 from ops.files.storage import read_json, write_json
 from ops.recipe.changes import Changes
 from ops.recipe.fingerprints import stage_settings
+from ops.recipe.schema import Recipe
 from ops.recipe.stages import STAGES
 from ops.stages.materialization import Runtime
 from ops.study.comparing.halving import run_rungs
 from ops.study.comparing.recipes import Candidate
 from ops.study.comparing.rungs import Rung, run_rung
-from ops.study.comparing.same_images import require_same_images
+from ops.study.comparing.same_images import RULE, require_same_images
 from ops.workspaces.races import RaceWorkspace
 from ops.workspaces.workspace import Workspace
 
 FEWEST = 2  # recipes of a race
-PLANNED, RUNGS = "race.json", "rungs.json"
+PLANNED, RUNGS, COPY = "race.json", "rungs.json", "copy.json"
 Plan = Mapping[str, Sequence[Changes]]
 """By recipe the changes to its steps in each rung, and last those of the winner's whole run."""
 
@@ -56,15 +58,41 @@ def require_race(workspace: Workspace, names: Sequence[str]) -> None:
     if len(set(metrics.values())) > 1:
         told = ", ".join(f"'{name}' {metric or 'null'}" for name, metric in metrics.items())
         raise UserError(f"recipes race for one score, and verdict.metric differs ({told}); give all the same")
+    _require_same_draws(workspace, recipes)
+
+
+def _require_same_draws(workspace: Workspace, recipes: Mapping[str, Recipe]) -> None:
+    """UserError where recipes with different seeds take different images from the source; each seed's are read once."""
+    by_seed: dict[int, tuple[str, Recipe]] = {}
+    for name, recipe in recipes.items():
+        by_seed.setdefault(recipe.seed, (name, recipe))
+    first, *others = by_seed.values()
+    if not others:
+        return
+
+    def read(recipe: Recipe) -> Mapping[str, frozenset[str]]:
+        content = source_content(workspace, recipe)
+        spec = describe_source(workspace, recipe)
+        return try_source(spec, describe_unlabelled(workspace, recipe), recipe, content).ids
+
+    wanted = read(first[1])
+    for name, recipe in others:
+        if read(recipe) != wanted:
+            raise UserError(
+                f"'{name}' has other images than '{first[0]}' (seed {recipe.seed} draws others than"
+                f" {first[1].seed}); {RULE}; give all the same seed"
+            )
 
 
 def list_rivals(workspace: Workspace) -> list[str]:
     """All recipes of the workspace that read the images of its active expansions, which must be the same for all.
 
-    UserError where these differ.
+    Copies of winners with fewer steps are left out: they have won already. UserError where the images differ.
     """
-    reads = {}
+    reads, copies = {}, list_copies(workspace)
     for name in workspace.available_recipes():
+        if name in copies:
+            continue
         recipe = workspace.load_recipe(name, active=False)
         if recipe.verdict.folds is None:
             reads[name] = recipe.source, stage_settings(recipe, "real_images")["data"]
@@ -72,6 +100,17 @@ def list_rivals(workspace: Workspace) -> list[str]:
     if any(each != wanted[0] for each in wanted):
         raise UserError("the active expansions read different images; name the recipes that are to race")
     return [name for name, each in reads.items() if wanted and each == wanted[0]]
+
+
+def list_copies(workspace: Workspace) -> list[str]:
+    """The recipes that races of this workspace made of their winners, with steps that fit."""
+    folder = RaceWorkspace(workspace.root).area  # of all races
+    return sorted({read_json(path)["copy"] for path in folder.glob(f"*/{COPY}")})
+
+
+def record_copy(race: RaceWorkspace, winner: str, copy: str) -> None:
+    """Keep in the race's folder that the recipe `copy` is its winner's; call it before the recipe is written."""
+    write_json(race.area / COPY, {"winner": winner, "copy": copy})
 
 
 def open_race(workspace: Workspace, names: Sequence[str], minutes: float) -> RaceWorkspace:
@@ -96,18 +135,34 @@ def settle_plan(race: RaceWorkspace, fit: Callable[[], Plan]) -> Plan:
     return plan
 
 
-def hold_race(race: RaceWorkspace, plan: Plan, runtime: Runtime) -> tuple[str | None, list[dict[str, Any]]]:
-    """Run the rungs that are missing; returns the winner, None if no generator of the last rung was used, and the
-    rungs as plain JSON."""
+def hold_race(
+    race: RaceWorkspace, plan: Plan, runtime: Runtime, find_key: Callable[[], str]
+) -> tuple[str | None, list[dict[str, Any]]]:
+    """Run the rungs that are missing; returns the winner, None if no arm of the last rung learnt from generated images,
+    and the rungs as plain JSON.
+
+    find_key: the race's key by the files as they are now. EnvironmentFault if it changes beside a rung, which is not
+    kept then.
+    """
     path = race.area / RUNGS
     rungs: list[dict[str, Any]] = read_json(path) if path.exists() else []
 
     def run(number: int, left: Sequence[str]) -> dict[str, float | None]:
         if number == len(rungs):
+            _require_unchanged(race, find_key())
             fitted = {name: plan[name][number] for name in left}
             found: Rung = run_rung(RaceWorkspace(race.root, key=race.key, fitted=fitted), left, runtime)
+            _require_unchanged(race, find_key())
             rungs.append(found.to_dict())
             write_json(path, rungs)
         return {row["recipe"]: row["score"] for row in rungs[number]["rows"]}
 
     return run_rungs(list(plan), run), rungs
+
+
+def _require_unchanged(race: RaceWorkspace, key: str) -> None:
+    if key != race.key:
+        raise EnvironmentFault(
+            "a recipe or an image of the race changed while it ran, and its rungs cannot be mixed; the same command"
+            " starts a race of the files as they are now"
+        )

@@ -15,10 +15,10 @@ and what each adds on single classes, over that same best arm. Limits allow for 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
-from ops.recipe.design import Metric
+from ops.recipe.design import LEAST_SEEDS, Metric
 from ops.study.comparing.pooling import Entrant, Pool, pool_arms
 from ops.verdict.classes import compare_classes
 from ops.verdict.contrasts import contrast_arms, differ_picked, find_near
@@ -56,7 +56,8 @@ class Ranking:
     best: the best arm without generated images of all recipes, and `best_of` a recipe that has it; it may be a name
     with the recipe in it. leader: the recipe whose challenger is best on validation; None where none has one. decision:
     whether that challenger lies above every arm without generated images of *all* recipes (`helps`), or every arm with
-    them below the best one (`hurts`).
+    them below the best one (`hurts`). too_few: by recipe the trainings of its arm with the fewest, where these are too
+    few for any decision about all recipes.
     """
 
     compared: int
@@ -67,6 +68,7 @@ class Ranking:
     leader: str | None
     decision: Outcome
     standings: Sequence[Standing]
+    too_few: Mapping[str, int] = field(default_factory=dict)
 
 
 def rank_recipes(
@@ -110,6 +112,7 @@ def rank_recipes(
         leader,
         case.decide(),
         standings,
+        {each.recipe: each.seeds * trials for each in entrants if each.seeds * trials < LEAST_SEEDS},
     )
 
 

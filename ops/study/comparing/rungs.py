@@ -8,7 +8,7 @@ asked about a test image.
 from __future__ import annotations
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -21,17 +21,21 @@ from ops.chain.parts.classifiers import BASELINES, EXPANDED, weights_file
 from ops.chain.parts.fold_chain import FIRST, WITHOUT_GENERATOR, find_refusal
 from ops.datasets.axes import to_nchw
 from ops.datasets.pixels import read_split
+from ops.errors import UserError
 from ops.files.hashing import hash_json
 from ops.files.manifests import read_manifest
 from ops.files.outputs import RESULTS
 from ops.files.storage import read_json
 from ops.machine.interruption import at, check
+from ops.recipe.automatic import read_settled, uses_generated
 from ops.recipe.counterparts import name_kind
 from ops.recipe.design import Metric
+from ops.recipe.schema import Recipe
 from ops.recipe.stages import STAGES, upstream
 from ops.stages.materialization import Runtime, materialize
 from ops.stages.several import assign_generators
 from ops.study.comparing.pooling import Entrant, Pool, pool_arms
+from ops.study.comparing.same_images import RULE
 from ops.verdict.estimate import Interval
 from ops.verdict.picks import pick_best
 from ops.verdict.records import Kind
@@ -39,13 +43,14 @@ from ops.workspaces.races import RaceWorkspace
 
 TRAINED = [stage for stage in STAGES if stage in {*upstream(EXPANDED), EXPANDED}]
 TAIL = 0.025
+LEFT_OUT = "the controller left the generated images of every arm out on validation"
 
 
 @dataclass(frozen=True)
 class Row:
     """A recipe in a rung. score: of its best arm with generated images on validation, in the race's metric; None where
-    its generator was not used, and then `refusal` says why. over_best: that arm minus the best arm without generated
-    images of all recipes in the rung, placebos among them, on the validation images that picked both."""
+    no arm learnt from generated images, and then `refusal` says why. over_best: that arm minus the best arm without
+    generated images of all recipes in the rung, placebos among them, on the validation images that picked both."""
 
     recipe: str
     challenger: str | None
@@ -75,9 +80,10 @@ class Rung:
 
 
 def run_rung(workspace: RaceWorkspace, recipes: Sequence[str], runtime: Runtime) -> Rung:
-    """Train the recipes and score them; stages that are current are skipped. DamagedData and EnvironmentFault as
-    `materialize`."""
+    """Train the recipes and score them; stages that are current are skipped. UserError for recipes of different images,
+    DamagedData and EnvironmentFault as `materialize`."""
     refusals = {name: train_recipe(workspace, name, runtime) for name in recipes}
+    require_equal_images(workspace, recipes)
     entrants = [read_entrant(workspace, name, refusals[name], runtime) for name in recipes]
     first = workspace.output(recipes[0], FIRST)
     metric: Metric = read_json(workspace.output(recipes[0], BASELINES) / RESULTS)["metric"]
@@ -91,6 +97,16 @@ def run_rung(workspace: RaceWorkspace, recipes: Sequence[str], runtime: Runtime)
     best = pick_best(without)
     rows = [_score(pool, entrant, best, metric, refusals[entrant.recipe]) for entrant in entrants]
     return Rung(rows, best, without[best], metric)
+
+
+def require_equal_images(workspace: RaceWorkspace, recipes: Sequence[str]) -> None:
+    """UserError unless the stored images of all recipes are equal, byte by byte."""
+    contents = {name: read_manifest(workspace.output(name, FIRST))["content"] for name in recipes}
+    for name, content in contents.items():
+        if content != contents[recipes[0]]:
+            raise UserError(
+                f"'{name}' has other images than '{recipes[0]}' (its seed draws others, or other labels); {RULE}"
+            )
 
 
 def train_recipe(workspace: RaceWorkspace, name: str, runtime: Runtime) -> str | None:
@@ -132,7 +148,7 @@ def read_entrant(workspace: RaceWorkspace, name: str, refusal: str | None, runti
         answers.setdefault(network.arm, []).append(read_answers(network, scratch).correct)
     shutil.rmtree(scratch)
     entries = {arm: entry for found in results.values() for arm, entry in found["arms"].items()}
-    kinds: dict[str, Kind] = {arm: name_kind(arm, recipe.baselines, recipe.expanded) for arm in entries}
+    kinds = name_kinds(recipe, results)
     used = results[EXPANDED]["generators"] if EXPANDED in results else 1
     seeds = min((len(answers[arm]) for arm in entries if kinds[arm] == "expanded"), default=0)
     return Entrant(
@@ -148,9 +164,21 @@ def read_entrant(workspace: RaceWorkspace, name: str, refusal: str | None, runti
     )
 
 
+def name_kinds(recipe: Recipe, results: Mapping[str, Mapping[str, Any]]) -> dict[str, Kind]:
+    """The kind of each trained arm, by the results.json of each side that was trained, as `Trained.kinds`: an arm whose
+    generated images the controller left out is a baseline."""
+    settled = read_settled(recipe.expanded, results.get(EXPANDED, {}))
+    kinds: dict[str, Kind] = {}
+    for found in results.values():
+        for arm in found["arms"]:
+            left_out = arm not in recipe.baselines and not uses_generated(settled[arm])
+            kinds[arm] = "baseline" if left_out else name_kind(arm, recipe.baselines, settled)
+    return kinds
+
+
 def _score(pool: Pool, entrant: Entrant, best: str, metric: Metric, refusal: str | None) -> Row:
     arm = entrant.pick("expanded")
     if arm is None or pool.setup is None:
-        return Row(entrant.recipe, None, None, None, refusal)
+        return Row(entrant.recipe, None, None, None, refusal or LEFT_OUT)
     gap = pool.setup.comparison.differ(pool.challengers[entrant.recipe], best, metric, tail=TAIL)
     return Row(entrant.recipe, arm, entrant.validation[arm], gap, None)

@@ -17,11 +17,12 @@ def tell_ranking(ranking: Ranking, images: int) -> str:
     leader = next((row for row in ranking.standings if row.recipe == ranking.leader), None)
     if leader is None or leader.over_best is None:
         return (
-            "No recipe has an arm with generated images, because no generator was used; the best arm without them is"
-            f" {ranking.best}, by validation."
+            "No recipe has an arm that learnt from generated images, so there is no gain to compare; the best arm"
+            f" without them is {ranking.best}, by validation."
         )
     several = len(ranking.standings) > 1
-    arm = f"{leader.challenger} of {leader.recipe}" + f", the best of {ranking.compared} on validation," * several
+    picked = f", the best of {ranking.compared} on validation," * (ranking.compared > 1)
+    arm = f"{leader.challenger} of {leader.recipe}{picked}"
     best = f"{ranking.best}, the best arm without generated images" + " of all of them" * several
     level = f"{100 * ranking.confidence:g} % interval {_tell_range(leader.over_best)}"
     together = f", for {ranking.compared} comparisons together" * (ranking.compared > 1)
@@ -33,6 +34,9 @@ def tell_ranking(ranking: Ranking, images: int) -> str:
             " Not every condition of a verdict is met: it needs enough trainings, classifiers that have learnt, and a"
         )
         text += " lead over every arm without generated images."
+    if ranking.too_few:
+        few = [f"{name} trains an arm {_count(times)}" for name, times in ranking.too_few.items()]
+        text += f" Nothing is decided, because {' and '.join(few)}: {LEAST_SEEDS} times are needed in each recipe."
     told_apart = _tell_others(leader.recipe, ranking.standings)
     return f"{text} {told_apart}" if told_apart else text
 

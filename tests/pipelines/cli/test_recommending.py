@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +15,18 @@ from ops.errors import UserError
 from ops.files.manifests import read_manifest
 from ops.files.storage import read_json
 from ops.recipe.schema import Recipe
+from ops.stages.materialization import Runtime
+from ops.study.comparing.race import list_rivals, open_race
+from ops.verdict.evaluation_count import Looks
 from ops.workspaces.workspace import Workspace
+from pipelines.cli import prospect
 from pipelines.cli.recommending import (
     Estimate,
     create_winner,
+    fit_race,
     format_recommendation,
     name_winner,
+    recommend_recipe,
     require_free_name,
     share_steps,
     tell_recommendation,
@@ -73,6 +80,27 @@ def test_too_few_minutes_are_refused_with_the_number_that_would_do(tmp_path: Pat
     assert share_steps(estimates, needed, 2)["short"][0]["classifier.steps"] == 200
 
 
+@pytest.mark.parametrize("unlabelled", [None, "pool"])
+def test_few_labelled_images_are_refused_unless_others_are_expanded(
+    fresh_workspace: Path, monkeypatch: pytest.MonkeyPatch, unlabelled: str | None
+) -> None:
+    workspace = Workspace(fresh_workspace)
+    recipe = workspace.load_recipe("digits")
+    seen = prospect.look_ahead(workspace, "digits")
+    few = replace(seen.counted, images={split: counts * 0 + 3 for split, counts in seen.counted.images.items()})
+    recipe = recipe.model_copy(update={"data": recipe.data.model_copy(update={"unlabelled": unlabelled})})
+    monkeypatch.setattr(prospect, "look_ahead", lambda *given: replace(seen, counted=few, recipe=recipe))
+    monkeypatch.setattr(prospect, "read_exactly", lambda workspace, found: found)
+    monkeypatch.setattr(prospect, "measure_pace", lambda *given: Clockwork())
+    opened = open_race(workspace, ["digits"], 600)
+    if unlabelled is None:
+        with pytest.raises(UserError, match="'digits': 6 training images of 2 classes are too few"):
+            fit_race(opened, 600, None)
+    else:
+        monkeypatch.setattr("pipelines.cli.recommending.share_steps", lambda estimates, *given: estimates[0].name)
+        assert fit_race(opened, 600, None) == "digits"
+
+
 def race(gain: float | None, *, expansion: str | None = None, winner: str | None = "flow") -> dict[str, Any]:
     gap = None if gain is None else make_interval(gain)
     last = {"recipe": "flow", "challenger": "grown", "score": 0.81, "over_best": gap, "refusal": None}
@@ -80,28 +108,30 @@ def race(gain: float | None, *, expansion: str | None = None, winner: str | None
     rung = {"rows": [other, last], "best": "mixup", "best_score": 0.8, "metric": "accuracy"}
     result = {"sentence": "Expansion helps: …", "report": "report.html"} if expansion else None
     return {"recipes": ["flow", "edm"], "minutes": 10, "rungs": [rung], "winner": winner, "expansion": expansion,
-            "result": result, "seconds": 61.0}  # fmt: skip
+            "result": result, "looks": 1 if expansion else None, "seconds": 61.0}  # fmt: skip
 
 
 def test_a_winner_is_named_with_its_lead_on_validation_and_its_verdict() -> None:
     said = tell_recommendation(race(0.02, expansion="flow-10min"))
     assert said == (
         "flow wins the race of 2 recipes, 2.0 points above mixup, the best arm without generated images (standard error"
-        " 0.5, on the validation images that picked both). Run whole as flow-10min and judged on the test images once:"
-        " Expansion helps: …"
+        " 0.5, on the validation images that picked both). Run whole as flow-10min and judged on the test images, with"
+        " 1 look at them so far, over all recipes: Expansion helps: …"
     )
+    again = tell_recommendation(race(0.02, expansion="flow-10min") | {"looks": 2})
+    assert "judged on the test images, with 2 looks at them so far, over all recipes:" in again
 
 
-def test_a_race_that_nobody_wins_says_so_and_looks_at_no_test_image() -> None:
+def test_a_race_that_nobody_wins_says_so_and_asks_about_no_test_image() -> None:
     below = tell_recommendation(race(-0.03))
     assert below.startswith(
         "None of these 2 recipes beats mixup, the best arm without generated images: flow, the last"
     )
-    assert "3.0 points below it in its share of 10 minutes" in below and "No test image was looked at" in below
+    assert "3.0 points below it in its share of 10 minutes" in below and "No network answered a test image" in below
     assert "flow, the last that is left, is no better than it in its share" in tell_recommendation(race(0.0))
     unused = tell_recommendation(race(None, winner=None))
     assert unused.startswith(
-        "None of these 2 recipes can be recommended: no generator of the last rung was used. mixup,"
+        "None of these 2 recipes can be recommended: no arm of the last rung learnt from generated images. mixup,"
     )
 
 
@@ -151,13 +181,45 @@ def test_the_winner_is_run_whole_once_with_the_steps_that_fit(
     monkeypatch.setattr("pipelines.cli.recommending.fit_race", lambda *given: {"digits": [{}, {}], "twin": [{}, steps]})
     monkeypatch.setattr("ops.study.comparing.race.hold_race", lambda *given: ("twin", ended))
     monkeypatch.setattr("pipelines.cli.commands.run_expansion", run)
+    looks = Looks("split", 232, logged=3, elsewhere=0, absent=(), head=None)
+    monkeypatch.setattr("ops.verdict.evaluation_count.find_looks", lambda workspace, name: looks)
     result = growset(fresh_workspace, "recommend", "digits", "twin", "--minutes", "9", "--json")
     assert result.exit_code == 0, result.output
     found = json.loads(result.stdout)
     assert ran == [("twin-9min", {"changes": {}, "force": True, "quiet": True})]
     assert (found["winner"], found["expansion"]) == ("twin", "twin-9min")
-    assert found["sentence"].endswith("Run whole as twin-9min and judged on the test images once: Expansion helps: …")
+    assert found["looks"] == 3
+    assert found["sentence"].endswith("with 3 looks at them so far, over all recipes: Expansion helps: …")
     assert "twin-9min" in Workspace(fresh_workspace).expansions
+
+
+def test_the_same_command_without_names_goes_on_with_the_same_race_after_its_winner_was_copied(
+    fresh_workspace: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = fresh_workspace / "recipes" / "twin.yaml"
+    path.write_bytes((fresh_workspace / "recipes" / "digits.yaml").read_bytes())
+    steps, fitted = {"generator.steps": 30}, []
+    ended = race(0.02)["rungs"]
+    ended[0]["rows"][1]["recipe"] = "twin"
+
+    def fit(opened: Any, *given: Any) -> dict[str, Any]:
+        fitted.append(opened.key)
+        return {name: [{}, steps] for name in opened.expansions}
+
+    def stop(*given: Any, **options: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("pipelines.cli.recommending.fit_race", fit)
+    monkeypatch.setattr("ops.study.comparing.race.hold_race", lambda *given: ("twin", ended))
+    monkeypatch.setattr("pipelines.cli.commands.run_expansion", stop)
+    workspace, runtime = Workspace(fresh_workspace), Runtime()
+    for _ in range(2):
+        with pytest.raises(KeyboardInterrupt):
+            recommend_recipe(workspace, [], 9, runtime, quiet=True)
+        assert workspace.expansions == ["digits", "twin-9min"]
+        assert list_rivals(workspace) == ["digits", "twin"], "the winner's copy has won already, and races no more"
+    (key,) = fitted
+    assert [folder.name for folder in (fresh_workspace / ".growset" / "races").iterdir()] == [key]
 
 
 @pytest.mark.slow
@@ -179,7 +241,7 @@ def test_a_race_makes_common_stages_once_and_looks_at_test_images_for_the_winner
     assert not list(area.glob("data/*/verdict"))
     log = fresh_workspace / "evaluations.jsonl"
     looks = log.read_text().splitlines() if log.exists() else []
-    assert len(looks) == (found["expansion"] is not None)
+    assert len(looks) == (found["expansion"] is not None) == (found["looks"] or 0)
     if found["expansion"]:
         assert found["expansion"] == found["winner"] and found["result"]["sentence"] in found["sentence"]
     again = growset(fresh_workspace, *command)

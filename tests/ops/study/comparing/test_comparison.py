@@ -183,6 +183,19 @@ def test_the_terminal_shows_every_recipe_class_and_cost(facts: dict[str, Any]) -
     assert lines[-2:] == [f"- {warning}" for warning in facts["warnings"]]
 
 
+@pytest.mark.parametrize(("compared", "leader"), [(0, None), (1, "good")])
+def test_where_no_other_recipe_used_generated_images_nothing_is_said_to_hold_for_all(
+    facts: dict[str, Any], compared: int, leader: str | None
+) -> None:
+    few = {**facts, "compared": compared, "leader": leader, "sentence": "No matter.", "warnings": []}
+    lines, page = "\n".join(format_comparison(few)), " ".join(render_comparison(few).split())
+    assert f"all {compared}" not in lines + page and f"{compared} verdicts" not in page and "among" not in lines + page
+    assert "together" not in lines + page
+    said = "None of them has an arm that learnt" if leader is None else "Only good has an arm that learnt"
+    assert said in page and "Whoever looks at 2 verdicts" in " ".join(render_comparison(facts).split())
+    assert ("no arm learnt from generated images" in lines) == (leader is None)
+
+
 def test_the_command_writes_the_page_and_prints_json(workspace: Workspace, tmp_path: Path) -> None:
     page = tmp_path / "new" / "page.html"
     result = growset(workspace.root, "compare", "good", "poor", "--json", "--html", str(page))

@@ -3,24 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from ops.chain.parts.classifiers import BASELINES
+from ops.chain.parts.classifiers import BASELINES, EXPANDED
 from ops.datasets.pixels import read_split
-from ops.errors import UserError
+from ops.errors import EnvironmentFault, UserError
+from ops.files.manifests import MANIFEST, join_hashes, seal
 from ops.files.outputs import RESULTS
 from ops.files.storage import read_json, write_json
+from ops.recipe.arms import Arm
+from ops.recipe.automatic import describe_settled, leave_out_generated
+from ops.recipe.ingredients.guidance import MixedPlacebo
 from ops.stages.materialization import Runtime
 from ops.study.comparing import race as racing
 from ops.study.comparing import rungs
 from ops.study.comparing.halving import find_share, keep_best, run_rungs, share_time, size_rungs
 from ops.study.comparing.pooling import Entrant
 from ops.study.comparing.race import hold_race, list_rivals, open_race, require_race, settle_plan
-from ops.study.comparing.rungs import TRAINED, Row, Rung, run_rung
+from ops.study.comparing.rungs import LEFT_OUT, TRAINED, Row, Rung, name_kinds, run_rung
 from ops.workspaces.races import RaceWorkspace
 from ops.workspaces.workspace import Workspace
 from tests.compared import answer, enter, leave_outputs, make_folder
@@ -65,11 +70,12 @@ def test_a_tie_goes_to_the_earlier_and_no_score_is_the_worst() -> None:
 @pytest.fixture(scope="module")
 def workspace(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
     """Recipes of the same images, and others: to be read only."""
-    found = make_folder(tmp_path_factory.mktemp("race"), "one", "two", "fewer", "folded", "worst")
+    found = make_folder(tmp_path_factory.mktemp("race"), "one", "two", "fewer", "folded", "worst", "drawn")
     for name, old, new in (
         ("fewer", "images_per_class: 16", "images_per_class: 12"),
         ("folded", "data: {images_per_class: 16}", "data: {}"),
         ("folded", "verdict: {}", "verdict: {folds: 5}"),
+        ("drawn", "seed: 0", "seed: 1"),
         ("worst", "verdict: {}", "verdict: {metric: worst_class}"),
     ):
         path = found.recipe_path(name)
@@ -86,6 +92,7 @@ def workspace(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
         (["one", "fewer"], "'fewer' has other images than 'one' .data.images_per_class 12 instead of 16"),
         (["one", "worst"], "verdict.metric differs .'one' null, 'worst' worst_class"),
         (["folded", "one"], "'folded' has verdict.folds"),
+        (["one", "two", "drawn"], "'drawn' has other images than 'one' .seed 1 draws others than 0.; recipes are"),
     ],
 )
 def test_what_cannot_race_is_refused_in_a_sentence(workspace: Workspace, names: list[str], said: str) -> None:
@@ -136,12 +143,38 @@ def test_a_race_that_was_stopped_goes_on_with_the_missing_rungs(
 
     monkeypatch.setattr(racing, "run_rung", run)
     with pytest.raises(KeyboardInterrupt):
-        hold_race(race, plan, Runtime())
+        hold_race(race, plan, Runtime(), lambda: race.key)
     broken = False
-    winner, found = hold_race(race, plan, Runtime())
+    winner, found = hold_race(race, plan, Runtime(), lambda: race.key)
     assert ran == [{"one": 10, "two": 10, "worst": 10}, {"worst": 20, "one": 20}, {"worst": 20, "one": 20}]
     assert winner == "worst" and [len(rung["rows"]) for rung in found] == [3, 2]
-    assert hold_race(race, plan, Runtime()) == (winner, found) and len(ran) == 3
+    assert hold_race(race, plan, Runtime(), lambda: race.key) == (winner, found) and len(ran) == 3
+
+
+@pytest.mark.parametrize("changed", [1, 2])
+def test_a_rung_beside_which_a_file_changed_is_not_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, changed: int
+) -> None:
+    workspace = make_folder(tmp_path / "workspace", "one", "two", "three", "four")
+    names = ["one", "two", "three", "four"]
+    race = open_race(workspace, names, 5)
+    plan = settle_plan(race, lambda: {name: [{}, {}, {}] for name in names})
+    path, ran = workspace.recipe_path("two"), 0
+
+    def run(area: RaceWorkspace, left: Sequence[str], runtime: Runtime) -> Rung:
+        nonlocal ran
+        ran += 1
+        if ran == changed:
+            path.write_text(path.read_text().replace("steps: 60", "steps: 61"))
+        return Rung([Row(name, "grown", len(name) / 10, None, None) for name in left], "real", 0.2, "accuracy")
+
+    monkeypatch.setattr(racing, "run_rung", run)
+    for _ in range(2):  # neither after the rung nor before the next one, in a process of its own
+        with pytest.raises(EnvironmentFault, match="a recipe or an image of the race changed while it ran"):
+            hold_race(race, plan, Runtime(), lambda: open_race(workspace, names, 5).key)
+    assert ran == changed
+    kept = race.area / "rungs.json"
+    assert (len(read_json(kept)) if kept.exists() else 0) == changed - 1
 
 
 def test_a_rung_scores_the_best_arm_of_each_over_the_best_of_all_without(
@@ -160,6 +193,13 @@ def test_a_rung_scores_the_best_arm_of_each_over_the_best_of_all_without(
     arms: dict[str, Entrant] = {"one": placed, "two": enter("two", {"mixup": mixup}, {})}
     monkeypatch.setattr(rungs, "train_recipe", lambda area, name, runtime: "noise" if name == "two" else None)
     monkeypatch.setattr(rungs, "read_entrant", lambda area, name, refusal, runtime: arms[name])
+    manifest = race.output("two", "real_images") / MANIFEST
+    whole = read_json(manifest)
+    files = {name: entry | {"sha256": "0" * 64} for name, entry in whole["files"].items()}
+    write_json(manifest, seal(whole | {"files": files, "content": join_hashes(files)}))
+    with pytest.raises(UserError, match="'two' has other images than 'one' .its seed draws others"):
+        run_rung(race, ["one", "two"], Runtime())
+    write_json(manifest, whole)
     found = run_rung(race, ["one", "two"], Runtime())
     one, two = found.rows
     assert (found.best, found.best_score) == ("mixup", mixup.mean()) and found.scores == {
@@ -171,3 +211,23 @@ def test_a_rung_scores_the_best_arm_of_each_over_the_best_of_all_without(
     assert one.over_best.standard_error >= np.sqrt(gaps) * 0.99
     assert (one.challenger, two.challenger, two.over_best, two.refusal) == ("grown", None, None, "noise")
     Rung(found.rows, found.best, found.best_score, found.metric).to_dict()
+    none = replace(placed, kinds=dict.fromkeys(placed.kinds, "baseline"))
+    arms["one"] = none
+    assert [row.refusal for row in run_rung(race, ["one", "two"], Runtime()).rows] == [LEFT_OUT, "noise"]
+
+
+def test_an_arm_whose_generated_images_the_controller_left_out_is_a_baseline_in_a_race(workspace: Workspace) -> None:
+    recipe = workspace.load_recipe("one")
+    arm = recipe.expanded["expanded"]
+    noise = Arm(placebo=MixedPlacebo(kind="mixed"))
+    recipe = recipe.model_copy(update={"expanded": {"expanded": arm, "other": arm, "noise": noise}})
+    arms: dict[str, Any] = {name: {} for name in recipe.expanded}
+    settled = {"expanded": describe_settled(leave_out_generated(arm)), "other": describe_settled(arm)}
+    results = {BASELINES: {"arms": {"real": {}}}, EXPANDED: {"arms": arms, "settled": settled}}
+    assert name_kinds(recipe, results) == {
+        "real": "baseline",
+        "expanded": "baseline",
+        "other": "expanded",
+        "noise": "placebo",
+    }
+    assert name_kinds(recipe, {BASELINES: results[BASELINES]}) == {"real": "baseline"}

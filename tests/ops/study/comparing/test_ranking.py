@@ -11,6 +11,7 @@ from scipy import stats
 from ops.recipe.design import Metric
 from ops.study.comparing.pooling import Entrant
 from ops.study.comparing.ranking import Ranking, Standing, rank_recipes
+from ops.study.comparing.telling import tell_ranking
 from ops.verdict.contrasts import contrast_arms
 from ops.verdict.estimate import BoolArray
 from ops.verdict.picks import set_up_comparison
@@ -114,6 +115,12 @@ def test_a_recipe_that_helps_is_found_and_leads() -> None:
 def test_too_few_seeds_or_classifiers_that_have_not_learnt_decide_nothing() -> None:
     few = enter("few", {"real": answer(0.6, 0)[:4]}, {"grown": answer(0.8, 1)[:4]})
     assert rank(few).decision == find(rank(few), "few").among == "no evidence"
+    enough = enter("enough", {"real": answer(0.6, 0)}, {"grown": answer(0.9, 2)})
+    beside = rank(enough, few)
+    assert (beside.decision, find(beside, "enough").among, beside.too_few) == ("no evidence", "helps", {"few": 4})
+    said = "Nothing is decided, because few trains an arm 4 times: 5 times are needed in each recipe."
+    assert said in tell_ranking(beside, IMAGES)
+    assert rank(enough).decision == "helps" and "Nothing is decided" not in tell_ranking(rank(enough), IMAGES)
     unlearnt = replace(enter("one", {"real": answer(0.6, 0)}, {"grown": answer(0.8, 1)}), has_learnt=False)
     assert rank(unlearnt).decision == find(rank(unlearnt), "one").among == "no evidence"
 
