@@ -122,10 +122,11 @@ class Estimate:
         """Of the chain with this share of its steps, up to the classifiers unless it is `whole`."""
         from ops.recipe.changes import change_content
         from ops.recipe.loading import parse_recipe
+        from ops.study.comparing.rungs import TRAINED
 
         content = change_content(self._content, self._scale(share), self.path)[0]
         seconds, rest = self.pace.estimate(parse_recipe(content, self.path), None)
-        return float(rest + sum(value for stage, value in seconds.items() if whole or stage != "verdict"))
+        return float(rest + sum(value for stage, value in seconds.items() if whole or stage in TRAINED))
 
     def _scale(self, share: float) -> dict[str, Any]:
         from ops.planning.fitting import scale_steps
