@@ -39,6 +39,7 @@ from ops.report.imagination import collect_imagination
 from ops.report.measures import collect_measures
 from ops.report.real_images import collect_real
 from ops.report.resemblance import judge_resemblance
+from ops.report.steps import NOTES
 from ops.report.usability import collect_sheets, collect_usability
 from ops.report.variants import ADVICE, collect_seeds, collect_variants
 from ops.report.worth import collect_worth
@@ -225,6 +226,7 @@ def render_page(facts: Mapping[str, Any], changes: Comparison | None = None) -> 
         metric=NAMES[verdict["metric"]],
         other_metrics=[name for name in OTHER_METRICS if name != verdict["metric"]],
         metric_names=NAMES,
+        step_notes=NOTES,
         ways=[row | {"name": name_way(row)} for row in verdict["same_compute"]],
         arms=order_arms(verdict["arms"]),
         arms_charts=arms_charts,
