@@ -59,16 +59,17 @@ class Step:
 class Measured:
     """What the chain has measured.
 
-    verdict: the content of verdict.json. correct: bool [S, n] on the test images of labels int [n], by trained arm.
-    baselines: settings of these arms, as plain JSON. worth: of `value_gains`. suspects: labels that are probably
-    wrong. has_prior: whether the recipe has one. seconds: that making the images took; None where it is not known.
+    verdict: the content of verdict.json, without folds and not judged by the worst class. correct: bool [S, n] on the
+    test images of labels int [n], by trained arm. baselines: settings of these arms, as plain JSON. worth: of
+    `value_gains`; None where the recipe does not ask. suspects: labels that are probably wrong. has_prior: whether the
+    recipe has one. seconds: that making the images took; None where it is not known.
     """
 
     verdict: Mapping[str, Any]
     correct: Mapping[str, npt.NDArray[np.bool_]]
     labels: npt.NDArray[np.integer[Any]]
     baselines: Mapping[str, Mapping[str, Any]]
-    worth: Mapping[str, Any]
+    worth: Mapping[str, Any] | None
     suspects: int
     has_prior: bool
     seconds: float | None
@@ -243,6 +244,9 @@ def _tell_generated(found: Measured) -> Step:
 
 def _tell_labels(found: Measured) -> Step:
     """Read off the curve beyond its end. A law falls everywhere, so that this gain cannot be below 0."""
+    if found.worth is None:
+        how = "report.worth: {} in the recipe: the baseline trained again on parts of its labels"
+        return Step("more labels", "not measured", None, "validation", "", how)
     more = found.worth.get("more_labels")
     if more is None:
         return Step("more labels", "not measured", None, "validation", "", "more images, so that shares differ")

@@ -22,6 +22,8 @@ def test_worth_adds_a_stage_and_leaves_the_rest_current(
     looks = workspace.evaluations.read_bytes()
     asked = "worth: {shares: [0.25, 0.5], seeds: 2}, prices: {hour: 1 EUR}"
     edit_recipe(finished_workspace, "examples_per_class: 2", f"examples_per_class: 2, {asked}")
+    page = (workspace.output("digits", "report") / REPORT).read_text(encoding="utf-8")
+    assert "What would help most here" in page and "report.worth: {}" in page and "What gains are worth" not in page
     recipe = workspace.load_recipe("digits")
     stale = [s for s in STAGES if s != "real_images" and find_staleness(workspace, "digits", s, recipe)]
     assert stale == ["label_curve", "report"]

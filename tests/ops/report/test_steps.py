@@ -21,7 +21,7 @@ BASELINES = {
     "focal": {"augmentation": AUTO, "pairing": NONE, "loss": "focal"},
 }
 RIGHT = {"real": 300, "flipped": 360, "mixed": 368, "grown": 364}
-DF = 12.0
+DF = 12.0  # of `make_interval`
 MORE = {"labels": 250, "gain": {"estimate": 0.015, "low": 0.005, "high": 0.03}}
 
 
@@ -30,17 +30,9 @@ def answer(right: int) -> np.ndarray:
     return np.tile(np.arange(400) < right, (2, 1))
 
 
-def judge() -> dict[str, Any]:
-    """A verdict whose intervals have degrees of freedom."""
-    verdict = make_verdict()
-    for row in [*verdict["contrasts"], *verdict["same_compute"]]:
-        row["difference" if "difference" in row else "over_baseline"] |= {"df": DF}
-    return verdict
-
-
 def rank(**changes: Any) -> tuple[str, dict[str, dict[str, Any]]]:
     facts: dict[str, Any] = {
-        "verdict": judge() | {"curve": make_curve()}, "correct": {arm: answer(n) for arm, n in RIGHT.items()},
+        "verdict": make_verdict() | {"curve": make_curve()}, "correct": {arm: answer(n) for arm, n in RIGHT.items()},
         "labels": np.arange(400) % 4, "baselines": BASELINES, "worth": {"more_labels": MORE}, "suspects": 7,
         "has_prior": False, "seconds": 1800.0, "prices": Prices("EUR", 0.1, 1.2),
     }  # fmt: skip
@@ -62,7 +54,7 @@ def test_each_row_changes_one_thing_and_has_the_difference_of_stored_answers() -
 
 
 def test_an_ingredient_without_a_counterpart_is_measured_by_other_arms_that_differ_in_it_alone() -> None:
-    verdict = judge() | {"baseline": "mixed"}
+    verdict = make_verdict() | {"baseline": "mixed"}
     row = rank(verdict=verdict)[1]["augmentation: auto instead of none"]
     assert row["gain"]["estimate"] == pytest.approx(60 / 400) and row["state"] == "taken"
     assert row["how"] == "mixed has it; measured as flipped against real"
@@ -93,13 +85,13 @@ def test_limits_of_what_the_baseline_lacks_hold_for_all_these_rows_together() ->
         {"estimate": 0.02, "low": 0.02 - reach, "high": 0.02 + reach}
     )
     alone = comparison.differ("mixed", "flipped", "accuracy", tail=0.025)
-    own = rank(verdict=judge() | {"contrasts": [], "same_compute": []})[1]["mixing images: mixup"]["gain"]
+    own = rank(verdict=make_verdict() | {"contrasts": [], "same_compute": []})[1]["mixing images: mixup"]["gain"]
     assert own["low"] == pytest.approx(alone.low), "one row needs no correction"
 
 
 def test_a_gain_that_one_row_alone_would_show_is_not_shown_among_several() -> None:
-    verdict = judge()
-    verdict["contrasts"][0]["difference"] = make_interval(0.011) | {"df": DF}
+    verdict = make_verdict()
+    verdict["contrasts"][0]["difference"] = make_interval(0.011)
     assert rank(verdict=verdict, correct={"flipped": answer(360)})[0].startswith("Nothing that was measured here")
     single = rank(verdict=verdict | {"same_compute": []}, correct={"flipped": answer(360)})[0]
     assert "generated images, +1.1 (+0.1 to +2.1) points" in single and "rows" not in single
@@ -121,7 +113,7 @@ def test_what_was_extrapolated_is_not_among_what_was_measured() -> None:
 
 
 def test_what_was_not_measured_has_no_figure_and_says_what_would_measure_it() -> None:
-    rows = rank(worth={"more_labels": None}, verdict=judge())[1]
+    rows = rank(worth={"more_labels": None}, verdict=make_verdict())[1]
     for name in ("half as many labels again", "longer training"):
         assert name not in rows or rows[name]["gain"] is None
     for row in rows.values():
@@ -136,6 +128,12 @@ def test_what_was_not_measured_has_no_figure_and_says_what_would_measure_it() ->
     assert alone["mixing images"]["state"] == "not measured"
 
 
+def test_without_a_curve_over_labels_the_row_on_labels_says_which_key_would_measure_it() -> None:
+    sentence, rows = rank(worth=None)
+    assert rows["more labels"]["state"] == "not measured" and "report.worth: {}" in rows["more labels"]["how"]
+    assert "Extrapolated" not in sentence
+
+
 def test_the_last_doubling_of_the_steps_is_the_baselines_already() -> None:
     row = rank()[1]["60 steps instead of 30"]
     assert row["state"] == "taken" and row["where"] == "validation"
@@ -144,10 +142,10 @@ def test_the_last_doubling_of_the_steps_is_the_baselines_already() -> None:
 
 def test_without_a_shown_gain_nothing_is_recommended() -> None:
     unsure = {"labels": 250, "gain": {"estimate": 0.01, "low": -0.01, "high": 0.03}}
-    verdict = judge()
-    verdict["contrasts"] = [verdict["contrasts"][0] | {"difference": make_interval(0.001) | {"df": DF}}]
+    verdict = make_verdict()
+    verdict["contrasts"] = [verdict["contrasts"][0] | {"difference": make_interval(0.001)}]
     same = {arm: answer(360) for arm in RIGHT}
-    none = make_interval(0.0) | {"df": DF}
+    none = make_interval(0.0)
     verdict["same_compute"] = [row | {"over_baseline": none} for row in verdict["same_compute"]]
     sentence = rank(verdict=verdict, correct=same, worth={"more_labels": unsure})[0]
     assert sentence == (
@@ -160,5 +158,5 @@ def test_without_a_shown_gain_nothing_is_recommended() -> None:
 
 
 def test_an_unused_generator_leaves_a_row_without_a_figure() -> None:
-    row = rank(verdict=judge() | {"contrasts": [], "challenger": None})[1]["generated images"]
+    row = rank(verdict=make_verdict() | {"contrasts": [], "challenger": None})[1]["generated images"]
     assert row["gain"] is None and row["state"] == "not measured"

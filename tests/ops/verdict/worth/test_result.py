@@ -100,12 +100,12 @@ def test_a_curve_that_no_law_fits_says_that_its_errors_were_enlarged() -> None:
 @pytest.mark.parametrize("points", [4, 2])
 def test_the_page_shows_sentences_gains_and_the_curve(points: int) -> None:
     steps = {"sentence": "The best next step of those that were measured: more labels.", "rows": STEPS, "together": 2}
-    worth = {"steps": steps} | value(
-        LabelCurve.from_dict({**CURVE.to_dict(), "points": CURVE.to_dict()["points"][-points:]})
-    )
+    worth = value(LabelCurve.from_dict({**CURVE.to_dict(), "points": CURVE.to_dict()["points"][-points:]}))
     plain = render_page(make_facts())
-    text = " ".join(re.sub(r"<[^>]+>", "", render_page(make_facts() | {"worth": worth})).split())
+    text = " ".join(re.sub(r"<[^>]+>", "", render_page(make_facts() | {"worth": worth, "steps": steps})).split())
     assert "What gains are worth in real labels" in text and "What gains are worth" not in plain
+    ranked = render_page(make_facts() | {"steps": steps})
+    assert "What would help most here" in ranked and "What gains are worth" not in ranked
     assert "What would help most here" in text and steps["sentence"] in text and "growset docs priors" in text
     assert "more extrapolated" in text and "The intervals of the 2 rows on test images that flipped lacks hold" in text
     assert all(row["told"] in text for row in worth["rows"])
