@@ -22,7 +22,8 @@ PICTURE = {"uri": to_data_uri(encode_sheet(np.zeros((4, 4, 1), np.uint8))), "wid
 
 
 def make_interval(estimate: float, reach: float = 0.01) -> dict[str, float]:
-    return {"estimate": estimate, "low": estimate - reach, "high": estimate + reach, "standard_error": reach / 2}
+    limits = {"low": estimate - reach, "high": estimate + reach}
+    return {"estimate": estimate, **limits, "standard_error": reach / 2, "df": 12.0}
 
 
 def make_arm(name: str, kind: str, accuracy: float, same_as: str | None = None) -> dict[str, Any]:
@@ -212,7 +213,7 @@ def make_facts() -> dict[str, Any]:
         "examples": [{"name": CLASSES[0], "real": PICTURE, "generated": PICTURE},
                      {"name": CLASSES[1], "real": PICTURE, "generated": None}],
         "used": True, "usability": [make_usability()], "variants": [], "seeds": None, "imagination": [], "sheets": [],
-        "classes": len(CLASSES), "prior": None, "unlabelled": None, "worth": None,
+        "classes": len(CLASSES), "prior": None, "unlabelled": None, "worth": None, "steps": None,
         "filters": make_filters(),
         "measures": describe_measures(list_measures(len(CLASSES)), CLASSES),
         "generator": {"kind": "flow", "parameters": 123_456, "training_images": 1920, "final_loss": 0.2,

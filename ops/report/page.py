@@ -39,9 +39,10 @@ from ops.report.imagination import collect_imagination
 from ops.report.measures import collect_measures
 from ops.report.real_images import collect_real
 from ops.report.resemblance import judge_resemblance
+from ops.report.steps import NOTES
 from ops.report.usability import collect_sheets, collect_usability
 from ops.report.variants import ADVICE, collect_seeds, collect_variants
-from ops.report.worth import collect_worth
+from ops.report.worth import collect_gains
 from ops.stages.seen import LEARNT_FROM_POOL, read_seen
 from ops.stages.several import read_part
 from ops.stages.unused import read_unused
@@ -85,19 +86,21 @@ def collect_facts(
     verdict = read_json(inputs["verdict"] / VERDICT)
     kinds = {row["arm"]: row["kind"] for row in verdict["arms"]}
     inspection = collect_real(labelled, expansion)
+    worth, steps = collect_gains(
+        {**inputs, "real_images": labelled},
+        verdict,
+        settings,
+        generated=metrics["mixed_dataset"]["generated"],
+        suspects=inspection["suspect_count"],
+        seconds=seconds,
+    )
     return {
         "expansion": expansion,
         "evaluations": _count_looks(workspace, expansion, metrics["verdict"]),
         "verdict": verdict,
         "used": used,
-        "worth": collect_worth(
-            inputs,
-            verdict,
-            settings,
-            generated=metrics["mixed_dataset"]["generated"],
-            suspects=inspection["suspect_count"],
-            seconds=seconds,
-        ),
+        "worth": worth,
+        "steps": steps,
         "prior": None if seen is None else seen.told,
         "usability": collect_usability(inputs["generator_onnx"]),
         "variants": collect_variants(inputs["generator_onnx"]),
@@ -225,6 +228,7 @@ def render_page(facts: Mapping[str, Any], changes: Comparison | None = None) -> 
         metric=NAMES[verdict["metric"]],
         other_metrics=[name for name in OTHER_METRICS if name != verdict["metric"]],
         metric_names=NAMES,
+        step_notes=NOTES,
         ways=[row | {"name": name_way(row)} for row in verdict["same_compute"]],
         arms=order_arms(verdict["arms"]),
         arms_charts=arms_charts,

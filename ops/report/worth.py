@@ -1,4 +1,4 @@
-"""The report's facts on what gains are worth in real labels, where the recipe asks for it."""
+"""The report's facts on what would help most, and on what gains are worth in real labels where the recipe asks."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ MAKING = ("scorer", "expansion_plan", "prior", "generator", "generator_onnx", "g
           "mixed_dataset")  # fmt: skip
 
 
-def collect_worth(
+def collect_gains(
     inputs: Mapping[str, Path],
     verdict: Mapping[str, Any],
     settings: ReportSettings,
@@ -34,19 +34,24 @@ def collect_worth(
     generated: int,
     suspects: int,
     seconds: Mapping[str, float],
-) -> dict[str, Any] | None:
-    """`value_gains` of the verdict with, as `steps`, what would help most; None where the recipe does not ask.
+) -> tuple[dict[str, Any] | None, dict[str, Any] | None]:
+    """What gains are worth and what would help most, each None where it cannot be told.
+
+    The first is `value_gains` of the verdict with the second as `steps`; None where the recipe does not ask. The second
+    is None where the answers of the verdict are those of folds, or judged by the worst class.
 
     inputs: folders by stage. generated: images that passed the filters. suspects: real images whose label is probably
     wrong. seconds: of the stages that were run here.
     """
-    if settings.worth is None:
-        return None
-    curve = LabelCurve.from_dict(read_json(inputs[CURVE] / LABEL_CURVE))
+    if verdict.get("folds") is not None or verdict["metric"] == "worst_class":  # with `worth` refused in the recipe
+        return None, None
     made = [stage for stage in MAKING if stage in inputs]
     spent = sum(seconds[stage] for stage in made) if all(stage in seconds for stage in made) else None
     prices = read_prices(settings.prices)
-    found = value_gains(curve, verdict, generated=generated, prices=prices, seconds=spent)
+    found = None
+    if settings.worth is not None:
+        curve = LabelCurve.from_dict(read_json(inputs[CURVE] / LABEL_CURVE))
+        found = value_gains(curve, verdict, generated=generated, prices=prices, seconds=spent)
     baselines = read_manifest(inputs[BASELINES])["settings"]["baselines"]
     labels = read_rows(find_shards(inputs["real_images"], "test"))["label"].to_numpy()
     measured = Measured(
@@ -60,7 +65,8 @@ def collect_worth(
         spent,
         prices,
     )
-    return {**found, "steps": rank_steps(measured)}
+    steps = rank_steps(measured)
+    return None if found is None else {**found, "steps": steps}, steps
 
 
 def _read_answers(path: Path, images: int) -> dict[str, np.ndarray]:

@@ -108,14 +108,16 @@ def format_times(found: Mapping[str, Any], seen: Prospect) -> list[str]:
 
 def format_steps(steps: Mapping[str, Any]) -> list[str]:
     """The last part, where there are results: what would help most here, as the report ranks it."""
+    from ops.report.steps import NOTES  # loads scipy
+
     width = max(len(row["name"]) for row in steps["rows"])
     lines = ["", f"  {steps['sentence']}"]
     for row in steps["rows"]:
         gain = (
             "not measured" if row["gain"] is None else f"{format_points(row['gain'])} points on {row['where']} images"
         )
-        taken = ", in the baseline already" if row["state"] == "taken" else ""
-        lines.append(f"  {row['name']:<{width}}  {gain}{taken}")
+        note = f", {NOTES[row['state']]}" if NOTES.get(row["state"]) else ""
+        lines.append(f"  {row['name']:<{width}}  {gain}{note}")
         lines.append(f"  {'':<{width}}  {'; '.join(part for part in (row['cost'], row['how']) if part)}")
     return lines
 

@@ -79,6 +79,8 @@ def convert_gain(fit: Fit, sizes: list[float], gain: Gain, confidence: float, rn
     low, high = np.quantile(free[1:], [tail, 1.0 - tail])
     high = max(high, np.quantile(bending[1:], 1.0 - tail))
     low, high = min(low, free[0]), max(high, free[0])
+    if gain.low <= 0.0 <= gain.high:  # 0 is worth 0 whatever the law, also where the draws just miss it
+        low, high = min(low, 0.0), max(high, 0.0)
     return Worth(*(float(value) for value in (free[0], low, high, least, most)))
 
 

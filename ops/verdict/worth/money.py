@@ -36,13 +36,13 @@ def read_prices(settings: PriceSettings | None) -> Prices:
 def tell_price(worth: Worth, classes: int, prices: Prices, seconds: float | None) -> str | None:
     """A sentence on what so many labels would cost, and on what the images did; None where no price is known.
 
-    A loss is worth no labels, so these have no price then.
+    A loss is worth no labels, and a gain that is not told from 0 is not shown to be, so these have no price then.
 
     seconds: that making the images took; None where it is not known.
     """
     parts = []
-    if prices.label is not None and worth.is_told and worth.estimate > 0.0:
-        labels = [max(0.0, each) * classes for each in (worth.estimate, worth.low, worth.high)]
+    if prices.label is not None and worth.low > 0.0:
+        labels = [each * classes for each in (worth.estimate, worth.low, worth.high)]
         estimate, low, high = (prices.tell(each * prices.label) for each in labels)
         more = "more than " * (worth.high == worth.most)
         least = "more than " * (worth.estimate == worth.most)

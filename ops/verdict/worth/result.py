@@ -13,9 +13,10 @@ from typing import Any
 import numpy as np
 
 from ops.verdict.metric import NAMES
+from ops.verdict.points import format_points
 from ops.verdict.same_compute import name_way
 from ops.verdict.worth.curve import Fit, LabelCurve, fit_curve
-from ops.verdict.worth.labels import Gain, Worth, convert_gain
+from ops.verdict.worth.labels import REACH, Gain, Worth, convert_gain
 from ops.verdict.worth.law import LEAST_SIZES
 from ops.verdict.worth.money import Prices, tell_price
 from ops.verdict.worth.telling import explain_worth, tell_worth
@@ -75,13 +76,13 @@ def value_gains(
         for row in verdict["same_compute"]
         if row["arm"] == verdict["baseline"]
     ]
-    sentences.append(_tell_curve(curve, fit))
+    sentences.append(_tell_curve(curve, fit, confidence))
     if fit.enlarged > 1.0:
         sentences.append(
             "The points lie farther from every law that was tried than chance explains, so their errors were enlarged"
             f" {fit.enlarged:.1f} times."
         )
-    more = _find_more_labels(curve, fit, confidence)
+    more = _find_more_labels(curve, fit, confidence, MORE)
     return {
         **found,
         "more_labels": more,
@@ -91,16 +92,17 @@ def value_gains(
     }
 
 
-def _find_more_labels(curve: LabelCurve, fit: Fit, confidence: float) -> dict[str, Any] | None:
-    """What MORE as many labels would gain on validation by the curve; None where it does not reach so far."""
-    if curve.sizes[-1] < MORE * curve.sizes[0]:
+def _find_more_labels(curve: LabelCurve, fit: Fit, confidence: float, times: float) -> dict[str, Any] | None:
+    """What so many times the labels would gain on validation by the curve, which no law lets be a loss; None where the
+    curve does not reach so far."""
+    if min(REACH, curve.sizes[-1] / curve.sizes[0]) < times:
         return None
     tail = (1.0 - confidence) / 2.0
-    gains = [laws.errors - laws.find_errors([MORE * curve.sizes[-1]])[:, 0] for laws in (fit.free, fit.bending)]
+    gains = [laws.errors - laws.find_errors([times * curve.sizes[-1]])[:, 0] for laws in (fit.free, fit.bending)]
     limits = np.array([np.quantile(each[1:], [tail, 1.0 - tail]) for each in gains])
     estimate = float(gains[0][0])
     gain = {"estimate": estimate, "low": min(estimate, limits[:, 0].min()), "high": max(estimate, limits[:, 1].max())}
-    labels = round((MORE - 1.0) * curve.points[-1].images)
+    labels = round((times - 1.0) * curve.points[-1].images)
     return {"labels": labels, "gain": {key: float(value) for key, value in gain.items()}}
 
 
@@ -112,14 +114,16 @@ def _tell_lack(curve: LabelCurve) -> str:
     )
 
 
-def _tell_curve(curve: LabelCurve, fit: Fit) -> str:
-    """What the curve is of, and how steep it is at its end."""
+def _tell_curve(curve: LabelCurve, fit: Fit, confidence: float) -> str:
+    """What the curve is of, and what twice the labels would gain, where it can tell."""
     own = "" if curve.arm == curve.picked else f", because the teacher of {curve.picked} saw all labels"
-    doubled = float(fit.free.errors[0] - fit.free.find_errors([2.0 * curve.sizes[-1]])[0, 0])
+    doubled = _find_more_labels(curve, fit, confidence, 2.0)
+    gain = ""
+    if doubled is not None:
+        gain = f"; extrapolated by it, twice the labels would gain {format_points(doubled['gain'])} points"
     return (
         f"The curve is that of {curve.arm}{own}, trained with {curve.sizes[0]:,.3g} to {curve.sizes[-1]:,.4g} labels"
-        f" per class and scored in {NAMES[curve.metric]} on {curve.validation_images:,} validation images; by it, twice"
-        f" the labels would gain {100.0 * doubled:.1f} points."
+        f" per class and scored in {NAMES[curve.metric]} on {curve.validation_images:,} validation images{gain}."
     )
 
 

@@ -31,6 +31,8 @@ def explain_worth(worth: Worth, what: str, confidence: float) -> str:
 
     >>> explain_worth(Worth(37.2, 12.4, 80.0, -87.5, 300.0), "These 10,000 generated images", 0.95)
     'These 10,000 generated images are worth 37 more labels per class (95 % interval 12 to 80).'
+
+    Where the interval contains 0, neither a worth nor a loss is said to be there.
     """
     level = f"{100.0 * confidence:g} % interval"
     if not worth.is_told:
@@ -41,7 +43,12 @@ def explain_worth(worth: Worth, what: str, confidence: float) -> str:
     ends = [end for end in (worth.estimate, worth.low, worth.high) if worth.is_beyond(end)]
     beyond = "; more than that is beyond what the curve can tell" if worth.most in ends else ""
     beyond = beyond or ("; fewer than that are beyond what the curve can tell" if ends else "")
-    if worth.estimate >= 0.0:
+    if worth.low <= 0.0 <= worth.high:
+        return (
+            f"{what} are not shown to be worth any labels, nor to cost any: the best estimate is"
+            f" {_tell_end(worth, worth.estimate)} per class ({level} {_tell_interval(worth)}{beyond})."
+        )
+    if worth.estimate > 0.0:
         number = _tell_end(worth, worth.estimate)
         more = "labels" if worth.is_beyond(worth.estimate) else "more labels"
         return f"{what} are worth {number} {more} per class ({level} {_tell_interval(worth)}{beyond})."

@@ -13,9 +13,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import polars as pl
 import pytest
 
+from ops.datasets.pixels import PixelDataset, build_rows, write_shards
 from ops.files.manifests import MANIFEST, join_hashes
+from ops.files.outputs import RUNS
 from ops.files.storage import write_json
 from ops.recipe.sections import ReportSettings
 from ops.recipe.stages import STAGES
@@ -23,6 +26,7 @@ from ops.report import charts
 from ops.report import page as page_module
 from ops.report.generators import GeneratorLine
 from ops.report.page import collect_facts, format_duration, order_arms, render_page, typeset
+from ops.report.worth import collect_gains
 from ops.verdict.evaluation_count import find_looks
 from ops.verdict.evaluation_log import Evaluation, append_evaluation
 from ops.workspaces.workspace import Workspace
@@ -348,12 +352,21 @@ def test_durations_are_readable() -> None:
 
 @pytest.fixture
 def workspace(tmp_path: Path) -> Workspace:
-    """Small outputs of the stages: random images, and no test images, because the report needs none."""
+    """Small outputs of the stages: random images, of which the four test images are only counted."""
     workspace, random = Workspace(tmp_path), np.random.default_rng(0)
     folder = {stage: workspace.output("tiny", stage) for stage in STAGES}
     fill_filters({stage: folder[stage] for stage in FILTERED}, random)
+    test = PixelDataset(
+        np.zeros((4, 8, 8, 3), np.uint8),
+        build_rows([0, 0, 1, 1], [f"t{row}" for row in range(4)], split="test"),
+        CLASSES,
+    )
+    write_shards(folder["real_images"], test, prefix="test")
     facts = make_facts()
     write_json(folder["verdict"] / "verdict.json", facts["verdict"])
+    answers = {"real": [True, False, True, False], "flipped": [True, True, True, False]}
+    rows = [(arm, 0, correct) for arm, each in answers.items() for correct in each]
+    pl.DataFrame(rows, ["arm", "seed", "correct"], orient="row").write_parquet(folder["verdict"] / RUNS)
     write_json(folder["generated_images"] / "rounds.json", {"rounds": []})
     write_json(folder["prior"] / "prior.json", {})
     write_json(folder["generator"] / "losses.json", facts["losses"])
@@ -374,7 +387,9 @@ def workspace(tmp_path: Path) -> Workspace:
         "generator_onnx": {"precision": facts["precision"]},
         "accepted_images": {"generated": 8, "accepted": 3},
     }  # fmt: skip
-    settings = {"generator": {"generator": {"kind": "flow"}},
+    arms = {arm: {"augmentation": {"kind": kind}, "pairing": {"kind": "none"}}
+            for arm, kind in (("real", "none"), ("flipped", "auto"))}  # fmt: skip
+    settings = {"generator": {"generator": {"kind": "flow"}}, "baseline_classifiers": {"baselines": arms},
                 "generator_onnx": {"sampler": facts["sampler"]}}  # fmt: skip
     for stage in STAGES["report"].inputs:
         write_json(folder[stage] / MANIFEST, {
@@ -399,8 +414,18 @@ def test_facts_match_the_stages_outputs(workspace: Workspace) -> None:
     assert [row["accepted"] for row in facts["filters"]["classes"]] == [3, 0]
     assert list(facts["fingerprints"]) == list(STAGES["report"].inputs)
     assert facts["trainings"] == make_facts()["trainings"]
+    gains = {row["name"]: row["gain"] and row["gain"]["estimate"] for row in facts["steps"]["rows"]}
+    assert gains["augmentation: auto instead of none"] == 0.25 and gains["more labels"] is None
     json.dumps(facts, allow_nan=False)
-    assert SENTENCE in render_page(facts)
+    page = render_page(facts)
+    assert SENTENCE in page and "What would help most here" in page and facts["worth"] is None
+
+
+@pytest.mark.parametrize("change", [{"metric": "worst_class"}, {"folds": 5}])
+def test_folds_and_the_worst_class_have_no_ranking(workspace: Workspace, change: dict[str, Any]) -> None:
+    inputs = {stage: workspace.output("tiny", stage) for stage in STAGES["report"].inputs}
+    nothing = collect_gains(inputs, make_verdict() | change, ReportSettings(), generated=97, suspects=0, seconds={})
+    assert nothing == (None, None)
 
 
 def test_facts_of_pulled_stages_have_no_seconds(workspace: Workspace) -> None:

@@ -207,13 +207,15 @@ def test_what_would_help_most_is_listed_with_its_cost() -> None:
             "cost": "5 evaluations",
             "how": "average",
         },
+        {"name": "mixup", "state": "not picked", "gain": gain, "where": "test", "cost": "", "how": "mixed has it"},
         {"name": "a prior", "state": "not measured", "gain": None, "where": "test", "cost": "", "how": "add one"},
     ]
     lines = format_steps({"sentence": "The best next step.", "rows": rows})
     assert lines == [
         "", "  The best next step.",
         "  an ensemble  +1.2 (+0.4 to +2.0) points on test images", "               5 evaluations; average",
-        "  a prior      not measured", "               add one",
+        "  mixup        +1.2 (+0.4 to +2.0) points on test images, not picked by validation",
+        "               mixed has it", "  a prior      not measured", "               add one",
     ]  # fmt: skip
 
 

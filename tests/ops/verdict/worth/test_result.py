@@ -19,8 +19,8 @@ from tests.reports import make_facts, make_verdict
 CURVE = simulate_curve(LAWS["power"], Setting(), np.random.default_rng(0))
 
 STEPS = [
-    {"name": "more", "state": "open", "gain": {"estimate": 0.02, "low": 0.01, "high": 0.03}, "where": "validation",
-     "cost": "500 labels", "how": "label them"},
+    {"name": "more", "state": "extrapolated", "gain": {"estimate": 0.02, "low": 0.01, "high": 0.03},
+     "where": "validation", "cost": "500 labels", "how": "label them"},
     {"name": "a prior", "state": "not measured", "gain": None, "where": "test", "cost": "",
      "how": "growset docs priors"},
 ]  # fmt: skip
@@ -68,6 +68,25 @@ def test_prices_add_a_sentence() -> None:
     assert "in all 10 classes, cost" in value(prices=Prices("EUR", 0.1, 1.0))["sentences"][1]
 
 
+def test_a_gain_that_is_not_told_from_zero_has_neither_a_worth_nor_a_price() -> None:
+    contrasts = make_verdict()["contrasts"][:1]
+    contrasts[0] |= {"difference": {"estimate": 0.004, "low": -0.004, "high": 0.012, "df": 12.0}}
+    sentences = value(prices=Prices("EUR", 0.1, None), contrasts=contrasts)["sentences"]
+    assert sentences[0].startswith("These 97 generated images are not shown to be worth any labels")
+    assert not any("EUR" in sentence for sentence in sentences)
+
+
+def test_twice_the_labels_are_told_with_an_interval_and_only_within_reach() -> None:
+    told = re.search(r"twice the labels would gain \+(\S+) \(\+(\S+) to \+(\S+)\) points", value()["sentences"][-1])
+    assert told is not None
+    estimate, low, high = (float(each) / 100.0 for each in told.groups())
+    assert low < estimate < high and low < LAWS["power"](1000) - LAWS["power"](2000) < high
+    points = CURVE.to_dict()["points"]
+    near = [point | {"images": images} for point, images in zip(points, (520, 650, 800, 1000), strict=True)]
+    found = value(LabelCurve.from_dict({**CURVE.to_dict(), "points": near}))
+    assert "twice the labels" not in " ".join(found["sentences"]) and found["more_labels"] is not None
+
+
 def test_an_arm_with_a_teacher_is_read_off_another_curve_and_says_so() -> None:
     found = value(LabelCurve.from_dict({**CURVE.to_dict(), "picked": "taught"}))
     assert "is that of mixup, because the teacher of taught saw all labels, trained" in found["sentences"][-1]
@@ -80,13 +99,14 @@ def test_a_curve_that_no_law_fits_says_that_its_errors_were_enlarged() -> None:
 
 @pytest.mark.parametrize("points", [4, 2])
 def test_the_page_shows_sentences_gains_and_the_curve(points: int) -> None:
-    steps = {"sentence": "The best next step of those that were measured: more labels.", "rows": STEPS}
-    worth = {"steps": steps} | value(
-        LabelCurve.from_dict({**CURVE.to_dict(), "points": CURVE.to_dict()["points"][-points:]})
-    )
+    steps = {"sentence": "The best next step of those that were measured: more labels.", "rows": STEPS, "together": 2}
+    worth = value(LabelCurve.from_dict({**CURVE.to_dict(), "points": CURVE.to_dict()["points"][-points:]}))
     plain = render_page(make_facts())
-    text = " ".join(re.sub(r"<[^>]+>", "", render_page(make_facts() | {"worth": worth})).split())
+    text = " ".join(re.sub(r"<[^>]+>", "", render_page(make_facts() | {"worth": worth, "steps": steps})).split())
     assert "What gains are worth in real labels" in text and "What gains are worth" not in plain
+    ranked = render_page(make_facts() | {"steps": steps})
+    assert "What would help most here" in ranked and "What gains are worth" not in ranked
     assert "What would help most here" in text and steps["sentence"] in text and "growset docs priors" in text
+    assert "more extrapolated" in text and "The intervals of the 2 rows on test images that flipped lacks hold" in text
     assert all(row["told"] in text for row in worth["rows"])
     assert text.count(worth["sentences"][0]) == 2, "below the verdict, and where it is explained"

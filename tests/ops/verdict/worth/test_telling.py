@@ -16,10 +16,17 @@ def explain(estimate: float, low: float, high: float) -> str:
 
 def test_a_gain_is_worth_more_labels_and_a_loss_costs_some() -> None:
     assert explain(37.2, 12.4, 80.0).endswith("are worth 37 more labels per class (95 % interval 12 to 80).")
-    assert explain(1.25, -4.0, 11.0).endswith("are worth 1.2 more labels per class (95 % interval −4.0 to 11).")
     assert explain(-12.0, -30.0, -2.0) == (
         f"{WHAT} cost as much accuracy as 12 labels per class less would (95 % interval of their worth −30 to −2.0)."
     )
+
+
+def test_a_gain_that_is_not_told_from_zero_is_not_said_to_be_worth_labels() -> None:
+    unsure = "are not shown to be worth any labels, nor to cost any: the best estimate is"
+    assert explain(1.25, -4.0, 11.0) == f"{WHAT} {unsure} 1.2 per class (95 % interval −4.0 to 11)."
+    assert explain(-12.0, -30.0, 2.0) == f"{WHAT} {unsure} −12 per class (95 % interval −30 to 2.0)."
+    assert explain(0.0, 0.0, 0.0) == f"{WHAT} {unsure} 0 per class (95 % interval 0 to 0)."
+    assert f"{unsure} 37 per class (95 % interval −4.0 to more than 300; more than" in explain(37.0, -4.0, 300.0)
 
 
 def test_figures_beyond_the_curve_say_only_on_which_side_they_lie() -> None:
@@ -51,4 +58,6 @@ def test_prices_are_those_of_labels_in_all_classes_and_of_hours() -> None:
     )
     lost = tell_price(Worth(-37.0, -80.0, -12.0, -87.5, 300.0), 10, prices, None)
     assert lost == "This machine's time to make the images was not measured here."
+    for unsure in (Worth(37.0, -12.0, 300.0, -87.5, 300.0), Worth(1.0, 0.0, 2.0, -87.5, 300.0)):
+        assert tell_price(unsure, 10, prices, None) == lost, "what is not shown has no price"
     assert tell_price(Worth(37.0, 12.0, 80.0, -87.5, 300.0), 10, read_prices(None), 1.0) is None
