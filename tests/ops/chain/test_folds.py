@@ -355,14 +355,15 @@ def test_where_every_generator_is_refused_expanded_arms_answer_as_the_baseline_a
     path = stored.root / "recipes" / "digits.yaml"
     path.write_text(path.read_text().replace("usable_from: null", "usable_from: 0.99"))
     with one_core():
+        Chain(stored).run("digits", "prior")
         folder = Chain(stored).run("digits", "folds").folder
     facts = read_json(folder / FOLDS)
     assert all(fold["generated"] is None and fold["not_used"] for fold in facts["folds"])
     answers = FoldAnswers(folder)
     assert (answers.read("expanded") == answers.read(facts["baseline"])).all()
     run: Any = SimpleNamespace(
-        inputs={"folds": folder, "real_images": stored.output("digits", "real_images")},
-        recipe=SimpleNamespace(verdict=SimpleNamespace(confidence=0.95)),
+        inputs={name: stored.output("digits", name) for name in ("folds", "real_images", "generated_images")},
+        recipe=stored.load_recipe("digits"),
         runtime=Runtime(),
         out=tmp_path,
     )
