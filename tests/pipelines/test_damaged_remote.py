@@ -112,7 +112,7 @@ def test_objects_pulled_unverified_by_plain_dvc_are_not_passed_on(root: Path, st
     pull(clone)
     assert digest(clone / "data") == digest(root / "data")
     verified = growset(clone, "verify", "digits")
-    assert verified.exit_code == 0 and "digits: everything is as it was made (17 outputs" in verified.output
+    assert verified.exit_code == 0 and "digits: everything is as it was made (18 outputs" in verified.output
 
 
 @pytest.mark.parametrize("damage", FIRST)

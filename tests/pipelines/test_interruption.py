@@ -184,7 +184,8 @@ def test_while_dvc_commits_its_files_are_whole(
     with pytest.raises(Interrupted):
         commit_stage(finished_workspace, "report@digits")
     assert signals and (finished_workspace / LOCK).read_text() != before
-    assert changed_stages(finished_workspace, stage_addresses("digits")) == {}
+    # The other stage that reads the section `report` was not run again; growset knows that its own keys did not change.
+    assert set(changed_stages(finished_workspace, stage_addresses("digits"))) == {"label_curve@digits"}
 
 
 def test_a_publications_commit_is_whole(
