@@ -204,6 +204,7 @@ def validate(workspace: Workspace, expansion: str, warn: Callable[[str], None] =
     recipe = workspace.load_recipe(expansion)
     for stage in STAGES:
         workspace.stage_version(stage)
+    workspace.require_stages()
     varied = any(arm.variants.kind != "none" for arm in {**recipe.baselines, **recipe.expanded}.values())
     probed = recipe.sampler.imagination is not None and recipe.sampler.imagination.scorer.kind == "probe"
     source = describe_source(workspace, recipe)

@@ -25,7 +25,8 @@ from ops.recipe.stages import STAGES
 from ops.settings.reading import read_yaml, shorten
 from ops.workspaces.names import check_name
 
-PARAMS = "params.yaml"
+PARAMS, PIPELINE = "params.yaml", "dvc.yaml"
+NEW_WORKSPACE = "growset init FOLDER --example writes one"
 ACTIVE = "expansions"  # its list of active expansions
 ENVIRONMENT = "GROWSET_HOME"
 STAGE = "DVC_STAGE"  # DVC sets it for the commands of its stages
@@ -146,10 +147,25 @@ class Workspace:
             )
         return runs
 
+    def require_stages(self) -> None:
+        """UserError where dvc.yaml lacks a stage of this Growset, as one has that an older Growset wrote."""
+        path = self.root / PIPELINE
+        content = read_yaml(path) if path.exists() else None
+        if not isinstance(content, dict) or not isinstance(stages := content.get("stages"), dict):
+            return
+        if missing := [stage for stage in STAGES if stage not in stages]:
+            raise UserError(
+                f"{path} lacks the stage {missing[0]}, so an older Growset wrote it; replace Growset's stages in it by"
+                f" those that a new workspace has ({NEW_WORKSPACE})"
+            )
+
     def stage_version(self, stage: str) -> int:
         versions = self._section("stage_versions")
         if stage not in versions:
-            raise UserError(f"stage_versions.{stage} is missing in {self.root / PARAMS}")
+            raise UserError(
+                f"stage_versions.{stage} is missing in {self.root / PARAMS}; add it as a new workspace has it"
+                f" ({NEW_WORKSPACE})"
+            )
         version = versions[stage]
         if type(version) is not int or version < 1:
             raise UserError(

@@ -10,6 +10,7 @@ import pytest
 from ops.errors import UserError
 from ops.recipe.stages import STAGES
 from ops.workspaces.workspace import Workspace, check_stage_name, find_workspace, suggest
+from tests.workspaces import ROOT
 
 
 @pytest.fixture
@@ -129,9 +130,19 @@ def test_no_expansions_are_an_empty_list(workspace: Workspace) -> None:
 
 def test_missing_stage_version_names_file_and_key(workspace: Workspace) -> None:
     rewrite(workspace, "  scorer: 1\n", "")
-    with pytest.raises(UserError, match=r"^stage_versions\.scorer is missing in .*params\.yaml$"):
+    with pytest.raises(UserError, match=r"^stage_versions\.scorer is missing in .*params\.yaml; add it as a new"):
         workspace.stage_version("scorer")
     assert workspace.stage_version("generator") == 1
+
+
+def test_a_pipeline_that_an_older_growset_wrote_is_known_by_the_stage_that_it_lacks(workspace: Workspace) -> None:
+    workspace.require_stages()  # none is there
+    path = workspace.root / "dvc.yaml"
+    path.write_text((ROOT / "dvc.yaml").read_text())
+    workspace.require_stages()
+    path.write_text((ROOT / "dvc.yaml").read_text().replace("  label_curve:\n", "  other_curve:\n"))
+    with pytest.raises(UserError, match=r"dvc\.yaml lacks the stage label_curve, so an older Growset wrote it"):
+        workspace.require_stages()
 
 
 def test_params_that_are_not_a_mapping_are_refused(workspace: Workspace) -> None:
