@@ -26,7 +26,7 @@ from ops.verdict.decision import decide
 from ops.verdict.estimate import BoolArray
 from ops.verdict.records import Budget
 from ops.workspaces.workspace import Workspace
-from tests.workspaces import NAMES, RECIPE, digit_splits, write_params
+from tests.workspaces import NAMES, RECIPE, digit_splits, make_folder
 
 SEEDS, TEST = 5, 232
 Arms = Mapping[str, BoolArray]
@@ -47,17 +47,9 @@ def enter(recipe: str, baselines: Arms, expanded: Arms, validation: Mapping[str,
     )  # fmt: skip
 
 
-def make_folder(root: Path, *recipes: str) -> Workspace:
+def make_compared(root: Path, *recipes: str) -> Workspace:
     """A folder of recipes on the digits; neither git nor DVC is needed to compare them."""
-    for folder in ("recipes", "sources", "images"):
-        (root / folder).mkdir(parents=True)
-    for name, split in digit_splits().items():
-        write_shards(root / "images", split, prefix=name)
-    (root / "sources" / "digits.yaml").write_text("kind: parquet\npath: ../images\nlicence: BSD-3-Clause\n")
-    for name in recipes:
-        (root / "recipes" / f"{name}.yaml").write_text(RECIPE.replace("seeds: 2", f"seeds: {SEEDS}"))
-    write_params(root, recipes)
-    return Workspace(root)
+    return Workspace(make_folder(root, recipes, RECIPE.replace("seeds: 2", f"seeds: {SEEDS}")))
 
 
 def leave_outputs(workspace: Workspace, name: str, entrant: Entrant, seconds: Mapping[str, float]) -> None:

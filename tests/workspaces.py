@@ -5,7 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -70,16 +70,32 @@ def write_params(root: Path, expansions: tuple[str, ...] = ()) -> None:
     )
 
 
-def make_workspace(root: Path, expansions: tuple[str, ...] = ("digits",)) -> Path:
-    """A git and DVC repository with the source, the recipe and the generated dvc.yaml."""
+def make_folder(root: Path, expansions: tuple[str, ...] = ("digits",), recipe: str = RECIPE) -> Path:
+    """A folder with the source and the recipe; neither git nor DVC."""
     for folder in ("recipes", "sources", "images"):
         (root / folder).mkdir(parents=True)
     for name, split in digit_splits().items():
         write_shards(root / "images", split, prefix=name)
     (root / "sources" / "digits.yaml").write_text("kind: parquet\npath: ../images\nlicence: BSD-3-Clause\n")
     for name in expansions:
-        (root / "recipes" / f"{name}.yaml").write_text(RECIPE)
+        (root / "recipes" / f"{name}.yaml").write_text(recipe)
     write_params(root, expansions)
+    return root
+
+
+def add_groups(root: Path, find_group: Callable[[int], int]) -> None:
+    """Give each image of a split a group, the value of `find_group` for its row; no group is in two splits."""
+    for name, split in digit_splits().items():
+        groups = [f"{name} {find_group(row)}" for row in range(len(split))]
+        rows = build_rows(split.labels, split.rows["image_id"].to_list(), split=name, parent_ids=groups)
+        write_shards(root / "images", PixelDataset(split.images, rows, NAMES), prefix=name)
+    with (root / "sources" / "digits.yaml").open("a") as description:
+        description.write("group: parent_id\n")
+
+
+def make_workspace(root: Path, expansions: tuple[str, ...] = ("digits",)) -> Path:
+    """A git and DVC repository with the source, the recipe and the generated dvc.yaml."""
+    make_folder(root, expansions)
     for name in ("dvc.yaml", "dagster.yaml", "workspace.yaml", ".gitignore", ".dvcignore"):
         shutil.copyfile(ROOT / name, root / name)
     run(root, "git", "init", "--quiet", "--initial-branch", "main")

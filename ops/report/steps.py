@@ -153,7 +153,7 @@ def _list_ingredients(found: Measured) -> list[Step]:
     own, rows, cost = found.baselines[baseline], [], "the same number of steps"
     for key, name in PARTS.items():
         if own[key]["kind"] != "none":
-            title = f"{name}: {own[key]['kind']} instead of none"
+            title = f"{name}: {own[key]['kind']} against none"
             if (pair := _find_pair(found, key)) is None:
                 how = f"an arm like {baseline} with {key}: none among the baselines would measure it"
                 rows.append(Step(title, "not measured", None, "test", cost, how))

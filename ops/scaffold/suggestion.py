@@ -75,7 +75,9 @@ def suggest_unlabelled(counts: np.ndarray, shape: Sequence[int], unlabelled: str
     kept = {key: value for key, value in settings.items() if key in ALIKE or key.startswith("generator.")}
     return {
         **kept,
-        "generator.augmentation": "moves",  # no search chooses another
+        "generator.augmentation": "moves",  # that of the search suits the few labelled images
+        "tuning.policy": True,
+        "baselines.mixup.augmentation": "auto",  # mirrored letters are other letters
         "data.images_per_class": None,
         "data.unlabelled": unlabelled,
     }

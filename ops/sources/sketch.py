@@ -111,7 +111,12 @@ def recognise_source(source: Path, name: str, licence: str) -> SourceSpec:
 
 def recognise_unlabelled(source: Path, name: str, licence: str) -> SourceSpec:
     """The description of images without labels: those that lie directly in a folder, or the training images of any
-    layout. UserError if there is no image, or if no layout fits."""
+    layout.
+
+    Raises
+    ------
+    UserError : there is no image, or the files have no known layout.
+    """
     if not source.exists():
         raise UserError(f"{source} does not exist; --unlabelled names images without labels, a folder or a file")
     spec = SourceSpec(name=name, kind="folder", path=str(source.resolve()), licence=licence)

@@ -20,6 +20,7 @@ from ops.files.manifests import PUBLISHED
 from ops.files.outputs import REPORT, VERDICT, WORTH
 from ops.files.storage import read_json, write_text
 from ops.history.dvc_repository import running_under_dvc
+from ops.history.figures import remove_figures
 from ops.history.git import list_uncommitted
 from ops.machine.durations import describe_duration
 from ops.machine.interruption import at
@@ -37,7 +38,7 @@ from ops.stages.materialization import Runtime, find_staleness
 from ops.verdict.evaluation_count import read_evaluations
 from ops.workspaces.locks import exclusive_run
 from ops.workspaces.names import require_distinct
-from ops.workspaces.workspace import Workspace, check_stage_name
+from ops.workspaces.workspace import Workspace, check_stage_name, suggest
 
 NAMED = 10  # files that are named after a run
 
@@ -155,6 +156,15 @@ def activate_recipe(workspace: Workspace, expansion: str) -> bool:
     workspace.edit_params(expansions=[*workspace.expansions, expansion], source_versions={expansion: content})
     write_figures(workspace, expansion)
     return True
+
+
+def deactivate_recipe(workspace: Workspace, expansion: str) -> None:
+    """Take a recipe from the active expansions; its file and its data stay. UserError where it is not one of them."""
+    active = workspace.expansions
+    if expansion not in active:
+        raise UserError(f"expansion '{expansion}' is not active; {suggest(expansion, active)}")
+    workspace.edit_params(expansions=[name for name in active if name != expansion])
+    remove_figures(workspace.root, expansion)
 
 
 def materialize_stage(workspace: Workspace, stage: str, expansion: str, runtime: Runtime, *, changes: Changes) -> None:

@@ -17,7 +17,7 @@ from ops.errors import GrowsetError, UserError, find_fault, raise_clean
 from ops.machine.interruption import noticed
 from ops.recipe.changes import Changes
 from ops.recipe.design import warn_of_seeds
-from ops.workspaces.workspace import Workspace, find_workspace, suggest
+from ops.workspaces.workspace import Workspace, find_workspace
 from pipelines.cli.bench import bench
 from pipelines.cli.comparing import compare
 from pipelines.cli.dataset import COMMANDS
@@ -305,14 +305,9 @@ def activate(open_workspace: Callable[[], Workspace], expansion: str) -> None:
 @click.pass_obj
 def deactivate(open_workspace: Callable[[], Workspace], expansion: str) -> None:
     """Remove an expansion from the active ones; its recipe and its data stay."""
-    from ops.history.figures import remove_figures
+    from pipelines.cli.commands import deactivate_recipe
 
-    workspace = open_workspace()
-    active = workspace.expansions
-    if expansion not in active:
-        raise UserError(f"expansion '{expansion}' is not active; {suggest(expansion, active)}")
-    workspace.edit_params(expansions=[name for name in active if name != expansion])
-    remove_figures(workspace.root, expansion)
+    deactivate_recipe(open_workspace(), expansion)
     click.echo(f"{expansion} is no longer active; its recipe and data stay")
 
 

@@ -33,10 +33,13 @@ from ops.verdict.records import ClassRow, Outcome
 class Standing:
     """One recipe among the others; every difference is a fraction, with limits for all recipes together.
 
-    challenger, baseline: the arms that validation picks in this recipe; the challenger is None where its generator was
-    not used, and then there is no difference. among: its verdict by the same rule with these limits. gain: challenger
-    minus baseline. over_best: challenger minus the best baseline of all recipes. behind: the leader's challenger minus
-    this one; None for the leader. classes: challenger minus that best baseline on each class.
+    challenger, baseline : the arms that validation picks in this recipe. Where its generator was not used, the
+        challenger and all differences are None.
+    among : the recipe's verdict by the rule of every verdict, with limits for all recipes.
+    gain : challenger minus baseline.
+    over_best : challenger minus the best baseline of all recipes.
+    behind : the leader's challenger minus this one; None for the leader.
+    classes : challenger minus the best baseline of all recipes, on each class.
     """
 
     recipe: str

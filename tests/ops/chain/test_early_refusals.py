@@ -11,7 +11,6 @@ import pytest
 
 from ops.chain import driver
 from ops.chain.generator_onnx import build_generator_onnx
-from ops.datasets.pixels import PixelDataset, build_rows, write_shards
 from ops.errors import EnvironmentFault, UserError
 from ops.files.storage import write_json
 from ops.generators.folder import CONFIG
@@ -22,7 +21,7 @@ from ops.recipe.sampler import SamplerSettings
 from ops.stages.materialization import Runtime
 from ops.workspaces.workspace import Workspace
 from tests.priors import PRIOR, change_recipe, make_prior_workspace
-from tests.workspaces import NAMES, digit_splits, make_workspace
+from tests.workspaces import add_groups, make_workspace
 
 
 def test_a_gpu_is_refused_for_imagined_images_before_the_generator_is_loaded(tmp_path: Path) -> None:
@@ -55,12 +54,7 @@ def test_an_arm_of_so_small_a_ratio_that_it_has_no_generated_image_is_refused(tm
 def test_folds_that_whole_groups_leave_empty_are_refused(tmp_path: Path) -> None:
     """Also once the images are stored, and by the stage itself."""
     root = make_workspace(tmp_path / "workspace")
-    for name, split in digit_splits().items():
-        patients = [f"{name} {row % 4 // 2}" for row in range(len(split))]
-        rows = build_rows(split.labels, split.rows["image_id"].to_list(), split=name, parent_ids=patients)
-        write_shards(root / "images", PixelDataset(split.images, rows, NAMES), prefix=name)
-    with (root / "sources" / "digits.yaml").open("a") as description:
-        description.write("group: parent_id\n")
+    add_groups(root, lambda row: row % 4 // 2)
     recipe = root / "recipes" / "digits.yaml"
     written = recipe.read_text()
     workspace, chain = Workspace(root), driver.Chain(Workspace(root), Runtime(workers=1))

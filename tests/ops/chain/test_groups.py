@@ -7,23 +7,18 @@ from pathlib import Path
 import numpy as np
 
 from ops.chain.driver import Chain
-from ops.datasets.pixels import PixelDataset, build_rows, read_split, write_shards
+from ops.datasets.pixels import read_split
 from ops.datasets.units import read_units
 from ops.files.outputs import GROUPS
 from ops.judging.scorer import load_scorer
 from ops.stages.materialization import Runtime
 from ops.workspaces.workspace import Workspace
-from tests.workspaces import NAMES, digit_splits, make_workspace
+from tests.workspaces import add_groups, make_workspace
 
 
 def test_the_scorers_folds_keep_a_sources_groups_whole(tmp_path: Path) -> None:
     root = make_workspace(tmp_path / "workspace")
-    for name, split in digit_splits().items():
-        patients = [f"{name} {row // 4}" for row in range(len(split))]
-        rows = build_rows(split.labels, split.rows["image_id"].to_list(), split=name, parent_ids=patients)
-        write_shards(root / "images", PixelDataset(split.images, rows, NAMES), prefix=name)
-    with (root / "sources" / "digits.yaml").open("a") as description:
-        description.write("group: parent_id\n")
+    add_groups(root, lambda row: row // 4)
     recipe = root / "recipes" / "digits.yaml"
     recipe.write_text(recipe.read_text().replace("folds: 2, steps: 40", "folds: 2, steps: 1"))
 

@@ -415,7 +415,7 @@ def test_facts_match_the_stages_outputs(workspace: Workspace) -> None:
     assert list(facts["fingerprints"]) == list(STAGES["report"].inputs)
     assert facts["trainings"] == make_facts()["trainings"]
     gains = {row["name"]: row["gain"] and row["gain"]["estimate"] for row in facts["steps"]["rows"]}
-    assert gains["augmentation: auto instead of none"] == 0.25 and gains["more labels"] is None
+    assert gains["augmentation: auto against none"] == 0.25 and gains["more labels"] is None
     json.dumps(facts, allow_nan=False)
     page = render_page(facts)
     assert SENTENCE in page and "What would help most here" in page and facts["worth"] is None

@@ -42,7 +42,7 @@ def rank(**changes: Any) -> tuple[str, dict[str, dict[str, Any]]]:
 
 def test_each_row_changes_one_thing_and_has_the_difference_of_stored_answers() -> None:
     rows = rank()[1]
-    augmented = rows["augmentation: auto instead of none"]
+    augmented = rows["augmentation: auto against none"]
     assert augmented["state"] == "taken" and augmented["gain"]["estimate"] == pytest.approx(60 / 400)
     mixed = rows["mixing images: mixup"]
     assert mixed["state"] == "not picked" and mixed["gain"]["estimate"] == pytest.approx(8 / 400)
@@ -55,7 +55,7 @@ def test_each_row_changes_one_thing_and_has_the_difference_of_stored_answers() -
 
 def test_an_ingredient_without_a_counterpart_is_measured_by_other_arms_that_differ_in_it_alone() -> None:
     verdict = make_verdict() | {"baseline": "mixed"}
-    row = rank(verdict=verdict)[1]["augmentation: auto instead of none"]
+    row = rank(verdict=verdict)[1]["augmentation: auto against none"]
     assert row["gain"]["estimate"] == pytest.approx(60 / 400) and row["state"] == "taken"
     assert row["how"] == "mixed has it; measured as flipped against real"
 
@@ -123,8 +123,8 @@ def test_what_was_not_measured_has_no_figure_and_says_what_would_measure_it() ->
     assert "a prior" in rows and "a prior" not in rank(has_prior=True)[1]
     assert "mended labels" not in rank(suspects=0)[1], "no label looks wrong"
     alone = rank(correct={"flipped": answer(360)})[1]
-    assert alone["augmentation: auto instead of none"]["gain"] is None
-    assert "an arm like flipped with augmentation: none" in alone["augmentation: auto instead of none"]["how"]
+    assert alone["augmentation: auto against none"]["gain"] is None
+    assert "an arm like flipped with augmentation: none" in alone["augmentation: auto against none"]["how"]
     assert alone["mixing images"]["state"] == "not measured"
 
 

@@ -43,6 +43,7 @@ def test_images_without_labels_get_a_valid_recipe_for_all_of_them(side: int, cha
     recipe = parse_recipe(YAML(typ="safe").load(text), Path("mine.yaml"))
     whole = suggest_settings(np.array([60 + others]), (side, side, channels))
     assert (recipe.data.unlabelled, recipe.data.images_per_class) == ("more", None)
+    assert recipe.tuning.policy and recipe.baselines["mixup"].augmentation.kind == "auto"
     assert recipe.plan.ratio == whole["plan.ratio"] and recipe.classifier.steps == whole["classifier.steps"]
     assert recipe.generator.kind == ("latent" if side > 32 else "flow")
 

@@ -20,7 +20,7 @@ from ops.study.comparing.telling import list_warnings
 from ops.workspaces.workspace import Workspace
 from pipelines.cli.comparing import name_page
 from pipelines.cli.comparing_text import format_comparison
-from tests.compared import TEST, answer, enter, leave_outputs, make_folder
+from tests.compared import TEST, answer, enter, leave_outputs, make_compared
 from tests.reports import make_interval
 from tests.workspaces import growset
 
@@ -32,7 +32,7 @@ POOR = enter("poor", {"real": REAL, "oversampled": MIXUP}, {"expanded": answer(0
 @pytest.fixture(scope="module")
 def workspace(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
     """Two recipes that were run, one that was not, one that is not active, one of fewer images: to be read only."""
-    found = make_folder(tmp_path_factory.mktemp("compared"), "good", "poor", "new", "idle", "fewer")
+    found = make_compared(tmp_path_factory.mktemp("compared"), "good", "poor", "new", "idle", "fewer")
     (found.root / "params.yaml").write_text((found.root / "params.yaml").read_text().replace(", idle", ""))
     path = found.recipe_path("fewer")
     path.write_text(path.read_text().replace("images_per_class: 16", "images_per_class: 12"))
@@ -113,7 +113,7 @@ def test_what_cannot_be_compared_is_refused_in_a_sentence(workspace: Workspace, 
 
 
 def test_another_source_is_refused_even_before_it_is_run(tmp_path: Path) -> None:
-    workspace = make_folder(tmp_path / "workspace", "good", "letters")
+    workspace = make_compared(tmp_path / "workspace", "good", "letters")
     path = workspace.recipe_path("letters")
     path.write_text(path.read_text().replace("source: digits", "source: letters"))
     with pytest.raises(UserError, match=r"\(source letters instead of digits\); recipes are compared on one source"):
@@ -121,7 +121,7 @@ def test_another_source_is_refused_even_before_it_is_run(tmp_path: Path) -> None
 
 
 def test_a_recipe_that_changed_since_its_run_is_not_compared(tmp_path: Path) -> None:
-    workspace = make_folder(tmp_path / "workspace", "good", "poor")
+    workspace = make_compared(tmp_path / "workspace", "good", "poor")
     leave_outputs(workspace, "good", GOOD, {})
     path = workspace.recipe_path("good")
     whole = path.read_text()
@@ -133,7 +133,7 @@ def test_a_recipe_that_changed_since_its_run_is_not_compared(tmp_path: Path) -> 
 
 
 def test_damage_is_told_and_never_compared(tmp_path: Path) -> None:
-    workspace = make_folder(tmp_path / "workspace", "good", "poor")
+    workspace = make_compared(tmp_path / "workspace", "good", "poor")
     leave_outputs(workspace, "good", GOOD, {})
     path = workspace.output("good", "verdict") / "verdict.json"
     write_json(path, read_json(path) | {"decision": "helps more"})

@@ -28,7 +28,7 @@ from ops.study.comparing.race import hold_race, list_rivals, open_race, require_
 from ops.study.comparing.rungs import LEFT_OUT, TRAINED, Row, Rung, name_kinds, run_rung
 from ops.workspaces.races import RaceWorkspace
 from ops.workspaces.workspace import Workspace
-from tests.compared import answer, enter, leave_outputs, make_folder
+from tests.compared import answer, enter, leave_outputs, make_compared
 
 HELD = 64  # validation images
 
@@ -70,7 +70,7 @@ def test_a_tie_goes_to_the_earlier_and_no_score_is_the_worst() -> None:
 @pytest.fixture(scope="module")
 def workspace(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
     """Recipes of the same images, and others: to be read only."""
-    found = make_folder(tmp_path_factory.mktemp("race"), "one", "two", "fewer", "folded", "worst", "drawn")
+    found = make_compared(tmp_path_factory.mktemp("race"), "one", "two", "fewer", "folded", "worst", "drawn")
     for name, old, new in (
         ("fewer", "images_per_class: 16", "images_per_class: 12"),
         ("folded", "data: {images_per_class: 16}", "data: {}"),
@@ -103,12 +103,12 @@ def test_what_cannot_race_is_refused_in_a_sentence(workspace: Workspace, names: 
 def test_all_recipes_of_the_active_images_race_unless_these_differ(workspace: Workspace, tmp_path: Path) -> None:
     with pytest.raises(UserError, match="the active expansions read different images; name the recipes"):
         list_rivals(workspace)
-    other = make_folder(tmp_path / "other", "one", "two", "three")
+    other = make_compared(tmp_path / "other", "one", "two", "three")
     assert list_rivals(other) == ["one", "three", "two"]
 
 
 def test_a_race_has_an_area_of_its_own_for_these_files_and_minutes(tmp_path: Path) -> None:
-    workspace = make_folder(tmp_path / "workspace", "one", "two")
+    workspace = make_compared(tmp_path / "workspace", "one", "two")
     keys = [open_race(workspace, names, minutes).key for names, minutes in ((["one", "two"], 5), (["one", "two"], 6))]
     path = workspace.recipe_path("two")
     whole = path.read_text()
@@ -155,7 +155,7 @@ def test_a_race_that_was_stopped_goes_on_with_the_missing_rungs(
 def test_a_rung_beside_which_a_file_changed_is_not_kept(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, changed: int
 ) -> None:
-    workspace = make_folder(tmp_path / "workspace", "one", "two", "three", "four")
+    workspace = make_compared(tmp_path / "workspace", "one", "two", "three", "four")
     names = ["one", "two", "three", "four"]
     race = open_race(workspace, names, 5)
     plan = settle_plan(race, lambda: {name: [{}, {}, {}] for name in names})
@@ -180,7 +180,7 @@ def test_a_rung_beside_which_a_file_changed_is_not_kept(
 def test_a_rung_scores_the_best_arm_of_each_over_the_best_of_all_without(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    workspace = make_folder(tmp_path / "workspace", "one", "two")
+    workspace = make_compared(tmp_path / "workspace", "one", "two")
     race = RaceWorkspace(workspace.root, key="k", fitted={"one": {}, "two": {}})
     test = {"real": answer(0.6, 0, 232)}
     for name in race.expansions:
