@@ -6,7 +6,7 @@ from itertools import pairwise
 
 import pytest
 
-from ops.recipe.control import DECIDING_SEEDS, SHARE, Round, build_schedule, count_cost
+from ops.recipe.control import DECIDING_SEEDS, SHARE, Round, build_schedule
 
 BUDGETS = [
     (steps, seeds)
@@ -17,14 +17,10 @@ BUDGETS = [
 
 
 @pytest.mark.parametrize(("steps", "seeds"), BUDGETS)
-def test_races_never_cost_more_than_their_share_whatever_they_serve(steps: int, seeds: int) -> None:
+def test_a_side_never_costs_more_than_its_share(steps: int, seeds: int) -> None:
     schedule = build_schedule(steps, seeds)
-    for real, inflated, deciding in ((1, 0, 0), (1, 1, 1), (1, 1, 0), (1, 3, 3), (2, 3, 2), (5, 5, 5)):
-        cost = count_cost(schedule, real=real, inflated=inflated, deciding=deciding, steps=steps, seeds=seeds)
-        counted = (real + inflated) * sum(each.contenders * each.seeds * each.steps for each in schedule.rounds)
-        counted += (deciding + min(real, deciding)) * DECIDING_SEEDS * schedule.deciding.steps
-        assert cost.steps == counted and cost.final == (real + inflated) * seeds * steps
-        assert cost.share <= SHARE
+    counted = sum(each.contenders * each.seeds * each.steps for each in schedule.rounds)
+    assert schedule.total == counted + DECIDING_SEEDS * schedule.deciding.steps <= SHARE * steps * seeds
     assert max(each.steps for each in (*schedule.rounds, schedule.deciding)) <= steps
 
 
