@@ -26,7 +26,9 @@ from ops.recipe.classifiers import ClassifierSettings
 from ops.recipe.counterparts import simplify
 from ops.recipe.loading import load_recipe
 from ops.stages.materialization import Runtime
-from ops.tuning.control.race import Halving
+from ops.tuning.control.decision import Decision
+from ops.tuning.control.race import Halving, Side
+from ops.tuning.control.start import Quality
 from ops.verdict.records import Budget
 from ops.verdict.reference import ReferenceAnswers
 from ops.verdict.without_generator import judge_baselines
@@ -107,6 +109,41 @@ def test_images_without_labels_count_for_arms_alone_that_learn_from_them(
     run: Any = SimpleNamespace(stage=BASELINES, runtime=Runtime())
     settled = controlled.settle_automatic(run, contest)
     assert settled.entries["controller"][arm]["real"] == seen
+
+
+def test_arms_share_the_real_images_and_the_quality_of_the_same_generated_ones(monkeypatch: pytest.MonkeyPatch) -> None:
+    arms = {name: {**SIMCLR, "real_weight": "auto"} for name in ("one", "two")}
+    arms["few"] = {**arms["one"], "ratio": 0.5}
+    images, labels = np.zeros((30, 1, 4, 4), np.uint8), np.arange(30) % 2
+    marks = np.arange(30) >= 10
+    turns = np.where(marks, np.arange(30) // 2 - 5, -1)
+    mixed = Examples(images, labels, np.ones(30), marks, turns=turns)
+    held = np.zeros((20, 1, 4, 4), np.uint8), np.arange(20) % 2
+    settings = ClassifierSettings(steps=800, seeds=5)
+    contest = Contest(parse(arms), (mixed,), 0, held, settings, "accuracy", 2, Path("unused"))
+    read, measured, raced = list[Any](), list[int](), list[Any]()
+
+    def read_real(inputs: Any) -> Examples:
+        read.append(inputs)
+        return Examples(images[:10], labels[:10], np.ones(10))
+
+    def measure(accepted: Path, contest: Contest, examples: Examples, generated: np.ndarray) -> Quality:
+        measured.append(int(generated.sum()))
+        return Quality(variation=0.01 * measured[-1])
+
+    def hold(side: Side, *_: Any, **__: Any) -> Halving:
+        raced.append((side.images, len(side.contest.training[0].labels)))
+        return Halving(side.choices[0], {})
+
+    monkeypatch.setattr(controlled, "read_real", read_real)
+    monkeypatch.setattr(controlled, "measure_quality", measure)
+    monkeypatch.setattr(controlled, "hold_rounds", hold)
+    monkeypatch.setattr(controlled, "let_decide", lambda *_, **__: Decision(0.5, 0.6, 0.1, 0.01, 0.05))
+    run: Any = SimpleNamespace(stage=EXPANDED, runtime=Runtime(), inputs={"accepted_images": Path("accepted")})
+    logs = controlled.settle_automatic(run, contest).entries["controller"]
+    assert raced == [("real", 10), ("inflated", 30)] * 3 and len(read) == 1
+    assert measured == [20, 4] and [log["generated"] for log in logs.values()] == [20, 20, 4]
+    assert {name: log["quality"]["variation"] for name, log in logs.items()} == {"one": 0.2, "two": 0.2, "few": 0.04}
 
 
 def test_images_that_are_left_out_of_every_arm_are_published_by_a_run_of_ones_own_alone(tmp_path: Path) -> None:
