@@ -219,19 +219,19 @@ def validate(workspace: Workspace, expansion: str, warn: Callable[[str], None] =
                 raise UserError(f"source {source.name}: {finding.sentence}; {suggest_remedy(source.name)}")
             warn(finding.sentence)
         class_names, shape = tuple(metrics["class_names"]), metrics["shape"]
-        pool, count, held = read_pool(folder), metrics["train"], int(metrics["validation"])
+        pool, count = read_pool(folder), metrics["train"]
         grown = None if recipe.data.unlabelled is None else read_manifest(find_growing(folder))["metrics"]["train"]
         known: Mapping[str, Collection[str]] = {} if recipe.prior is None else list_ids(folder, SPLITS)
     else:
         contents = try_source(source, describe_unlabelled(workspace, recipe), recipe, content)
         class_names, shape, pool = contents.class_names, contents.shape, contents.pool
-        count, held = sum(contents.sizes), len(contents.ids["validation"])
+        count = sum(contents.sizes)
         known, grown = contents.known, contents.growing
         for dispute in contents.disputed:
             warn(dispute.sentence)
         if is_keepable(workspace, expansion, recipe):
             require_unseen(workspace, expansion, contents.ids)
-    rows = [np.arange(count)]  # of training images, which come first in the pool; of each fold
+    rows, held = [np.arange(count)], pool.held  # of training images, which come first in the pool; of each fold
     if recipe.verdict.folds is not None:
         codes = divide(pool, recipe.verdict.folds)
         rows, held = list_training(codes), min(count_fold_validation(codes))
