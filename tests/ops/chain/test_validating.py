@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 
 from ops.chain import driver
+from ops.chain.parts import fold_images
+from ops.chain.parts.fold_images import read_pool
 from ops.chain.real_images import build_real_images, source_content
 from ops.datasets.identity import content_ids, number_repeats
 from ops.datasets.pixels import PixelDataset, build_rows, write_shards
@@ -48,3 +50,16 @@ def test_copies_count_as_validation_images_before_and_after_they_are_stored(tmp_
                 continue
             with pytest.raises(UserError, match=f"on validation images, of which there are {count}; at least"):
                 driver.validate(workspace, "digits")
+
+
+def test_stored_images_are_read_once_until_they_are_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    root, workspace = make_folder(tmp_path / "workspace"), Workspace(tmp_path / "workspace")
+    read, real = list[str](), fold_images.read_rows
+    monkeypatch.setattr(fold_images, "read_rows", lambda paths: (read.append(paths[0].name), real(paths))[1])
+    for count in (20, 24):
+        hold(root, count)
+        store(workspace)
+        for _ in range(3):
+            driver.validate(workspace, "digits")
+        assert read_pool(workspace.output("digits", driver.FIRST)).held == count
+    assert len(read) == 2 * len(("train", "validation", "test"))
