@@ -60,6 +60,7 @@ from ops.recipe.variants import check_class_sizes, name_oracles
 from ops.sources.equal_pictures import suggest_remedy
 from ops.sources.listing import SPLITS
 from ops.sources.pool import Shape
+from ops.sources.remote import listed_once
 from ops.stages.integrity import is_intact
 from ops.stages.materialization import Outcome, Runtime, find_staleness, identify, materialize
 from ops.workspaces.workspace import PARAMS, Workspace
@@ -80,7 +81,8 @@ class Chain:
     def validate(self, expansion: str) -> None:
         """Validate the expansion, once per object: stages detect later changes themselves."""
         if expansion not in self.validated:
-            self.validated[expansion] = validate(self.workspace, expansion)
+            with listed_once():
+                self.validated[expansion] = validate(self.workspace, expansion)
 
     def with_default_sink(self, sink: Sink) -> Chain:
         """The same chain, reporting progress to `sink` unless it already has one."""
@@ -89,7 +91,7 @@ class Chain:
     def run(self, expansion: str, stage: str) -> Outcome:
         """Make one stage current here and in dvc.lock."""
         check()
-        with at(f"in stage {stage} of '{expansion}'"):
+        with at(f"in stage {stage} of '{expansion}'"), listed_once():
             return self._run(expansion, stage)
 
     def _run(self, expansion: str, stage: str) -> Outcome:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
+import fsspec
 import numpy as np
 import pytest
 
@@ -18,7 +20,7 @@ from ops.recipe.automatic import LEAST_VALIDATION
 from ops.stages.materialization import Runtime, materialize
 from ops.workspaces.workspace import Workspace
 from tests.priors import change_recipe
-from tests.workspaces import digit_splits, make_folder
+from tests.workspaces import digit_splits, growset, make_folder
 
 
 def store(workspace: Workspace) -> None:
@@ -63,3 +65,28 @@ def test_stored_images_are_read_once_until_they_are_others(tmp_path: Path, monke
             driver.validate(workspace, "digits")
         assert read_pool(workspace.output("digits", driver.FIRST)).held == count
     assert len(read) == 2 * len(("train", "validation", "test"))
+
+
+@pytest.fixture
+def bucket(tmp_path: Path) -> Iterator[fsspec.AbstractFileSystem]:
+    """A workspace in `tmp_path`, whose source is a bucket in memory."""
+    root, system = make_folder(tmp_path / "workspace"), fsspec.filesystem("memory")
+    system.put(str(root / "images"), "/validated", recursive=True)
+    (root / "sources" / "digits.yaml").write_text("kind: parquet\npath: memory://validated\nlicence: BSD-3-Clause\n")
+    yield system
+    system.rm("/validated", recursive=True)
+
+
+def test_a_command_lists_the_bucket_of_its_source_once(
+    tmp_path: Path, bucket: fsspec.AbstractFileSystem, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks, real = list[str](), type(bucket).find
+    monkeypatch.setattr(type(bucket), "find", lambda s, root, **o: (looks.append(root), real(s, root, **o))[1])
+    root = tmp_path / "workspace"
+    for place in ("source", "stored images"):
+        assert growset(root, "check", "digits").exit_code == 0 and looks == ["/validated"], place
+        del looks[:]
+        driver.Chain(Workspace(root)).validate("digits")
+        assert len(looks) == 1, place
+        store(Workspace(root))
+        del looks[:]
