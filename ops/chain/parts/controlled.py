@@ -162,11 +162,9 @@ class _Race:
 
     def _prepare_inflated(self) -> tuple[Side, dict[str, Any]]:
         """With generated images, and what the start follows from: one generator's images stand for those of all."""
-        number = next(i for i, each in enumerate(self.contest.training) if _find_marks(each).any())
+        found = map(self._find_generated, self.contest.training)
+        number, generated = next((number, each) for number, each in enumerate(found) if each.any())
         examples = self.contest.training[number]
-        unweighted = self.arm.model_copy(update={"real_weight": None}) if may_fall_back(self.arm) else self.arm
-        marks = _find_marks(examples)
-        generated = (examples.weigh(unweighted) > 0) & marks
         real, drawn = self._count_real(examples), int(generated.sum())
         quality = self._find_quality(number, generated)
         start = find_start(real, drawn, quality)
@@ -176,12 +174,17 @@ class _Race:
         return side, {"quality": quality.to_dict(), **_describe_numbers(start, real, drawn)}
 
     def _find_quality(self, number: int, generated: np.ndarray) -> Quality:
-        """Of the images of generator `number` that `generated` bool [n] marks; arms that learn from the same ones share it."""
+        """Of the images that `generated` bool [n] marks, drawn by generator `number`; shared by arms."""
         qualities, picked = self.known.qualities, generated.tobytes()
         if picked not in qualities:
             accepted = place(self.run.inputs[ACCEPTED], number)
             qualities[picked] = measure_quality(accepted, self.contest, self.contest.training[number], generated)
         return qualities[picked]
+
+    def _find_generated(self, examples: Examples) -> np.ndarray:
+        """Which generated images the arm learns from, bool [n], whatever they weigh."""
+        unweighted = self.arm.model_copy(update={"real_weight": None}) if may_fall_back(self.arm) else self.arm
+        return np.asarray((examples.weigh(unweighted) > 0) & _find_marks(examples))
 
     def _count_real(self, examples: Examples) -> int:
         """How many real images the arm learns from: without labels they are nothing to an arm that learns labels."""
