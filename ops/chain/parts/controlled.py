@@ -184,11 +184,11 @@ class _Race:
     def _find_generated(self, examples: Examples) -> np.ndarray:
         """Which generated images the arm learns from, bool [n], whatever they weigh."""
         unweighted = self.arm.model_copy(update={"real_weight": None}) if may_fall_back(self.arm) else self.arm
-        return np.asarray((examples.weigh(unweighted) > 0) & _find_marks(examples))
+        return np.asarray((examples.weigh(unweighted) > 0) & examples.marks)
 
     def _count_real(self, examples: Examples) -> int:
         """How many real images the arm learns from: without labels they are nothing to an arm that learns labels."""
-        return int(((examples.weigh(simplify(self.arm)) > 0) & ~_find_marks(examples)).sum())
+        return int(((examples.weigh(simplify(self.arm)) > 0) & ~examples.marks).sum())
 
     def _hold(self, sides: Mapping[str, Side], progress: Progress) -> dict[str, Halving]:
         """The rounds of each side, one side after the other."""
@@ -218,11 +218,6 @@ def _describe_numbers(start: Start, real: int, generated: int) -> dict[str, Any]
     return {"real": real, "generated": generated, "counted": round(start.images, 3), "start": at}
 
 
-def _find_marks(examples: Examples) -> np.ndarray:
-    """Which images are generated, bool [n]."""
-    return np.zeros(len(examples.labels), bool) if examples.is_generated is None else examples.is_generated
-
-
 def measure_quality(accepted: Path, contest: Contest, examples: Examples, generated: np.ndarray) -> Quality:
     """Of the generated images that `generated` bool [n] marks, beside real images of training and validation.
 
@@ -235,7 +230,7 @@ def measure_quality(accepted: Path, contest: Contest, examples: Examples, genera
     frechet, reference = found.get("value"), found.get("reference")
     if min(examples.images.shape[2:]) < MIN_SIDE:
         return Quality(frechet=frechet, reference=reference)
-    real = np.concatenate([examples.images[~_find_marks(examples)], contest.validation[0]])
+    real = np.concatenate([examples.images[~examples.marks], contest.validation[0]])
     rng = np.random.default_rng([contest.first_seed, 5])
     known, drawn = (
         embed_images(torch.from_numpy(images[rng.permutation(len(images))[:MOST]]))
