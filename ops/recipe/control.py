@@ -43,11 +43,6 @@ class Schedule:
         """How many settings each side tries."""
         return self.rounds[0].contenders
 
-    @property
-    def total(self) -> int:
-        """Steps of one side, with those that decide."""
-        return sum(each.total for each in self.rounds) + self.deciding.total
-
 
 def build_schedule(steps: int, seeds: int) -> Schedule:
     """The races of arms that are then trained from `seeds` seeds for `steps` steps each.
