@@ -169,7 +169,7 @@ def train_arms(
                 run.runtime.sink(f"{run.stage}: {describe_diagnostics(name, summary[name])}")
         left_out |= {name: left.to_dict() for name, left in tournament.left_out.items()}
     for name, left in left_out.items():
-        run.runtime.sink(f"{run.stage}: {tell_left_out(name, left, contest.metric)}")
+        run.runtime.sink(f"{run.stage}: {tell_behind(name, left, contest.metric)}")
     left_out |= {alias: left_out[arm] for alias, arm in aliases.items() if arm in left_out}
     write_json(
         run.out / RESULTS,
@@ -194,7 +194,7 @@ def train_arms(
     }
 
 
-def tell_left_out(arm: str, left: Mapping[str, Any], metric: Metric) -> str:
+def tell_behind(arm: str, left: Mapping[str, Any], metric: Metric) -> str:
     """`real is left out: 46.0 % on validation, 52.1 points behind mixup (standard error 7.0)`."""
     validation, behind, error = (100 * left[key] for key in ("validation", "behind", "standard_error"))
     name = NAMES["balanced_accuracy" if metric == "worst_class" else metric]

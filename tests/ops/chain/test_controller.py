@@ -21,7 +21,7 @@ from ops.classifiers.examples import Examples
 from ops.classifiers.racing import pack_bits
 from ops.classifiers.runs import Contest, Result, Run
 from ops.errors import UserError
-from ops.files.outputs import REPORT, RESULTS, ROUNDS, VERDICT
+from ops.files.outputs import QUALITY, REPORT, RESULTS, ROUNDS, VERDICT
 from ops.files.storage import read_json, write_json
 from ops.planning.races import describe_races, list_races
 from ops.recipe.arms import Arm
@@ -150,6 +150,30 @@ def test_arms_share_the_real_images_and_the_quality_of_the_same_generated_ones(m
     assert raced == [("real", 10), ("inflated", 30)] * 3 and len(read) == 1
     assert measured == [20, 4] and [log["generated"] for log in logs.values()] == [20, 20, 4]
     assert {name: log["quality"]["variation"] for name, log in logs.items()} == {"one": 0.2, "two": 0.2, "few": 0.04}
+
+
+@pytest.mark.parametrize(("side", "many", "told"), [(8, 60, True), (8, 19, False), (7, 60, False)])
+def test_quality_is_that_of_the_images_that_the_arm_learns_from(
+    side: int, many: int, told: bool, tmp_path: Path
+) -> None:
+    """Noise is told from plain images where both are many and large; distances are read as they were measured."""
+    rng, real = np.random.default_rng(0), 40
+    plain, noise = np.full((2 * real, 1, side, side), 128, np.uint8), rng.integers(0, 256, (many, 1, side, side))
+    images = np.concatenate([plain, noise]).astype(np.uint8)  # real ones, as many generated ones like them, and noise
+    marks = np.arange(len(images)) >= real
+    examples = Examples(images, np.zeros(len(images), np.int64), np.ones(len(images)), marks)
+    held = plain[:24], np.arange(24) % 2
+    contest = Contest({}, (examples,), 0, held, ClassifierSettings(), "accuracy", 2, Path("unused"))
+    entries = [("FD_random", 3, 9.0, 8.0), ("FD_scorer", None, 5.0, 4.0), ("FD_random", None, 3.0, 2.0)]
+    measures = [dict(zip(("name", "label", "value", "reference"), each, strict=True)) for each in entries]
+    write_json(tmp_path / QUALITY, measures)
+    alike, unlike = marks & (np.arange(len(images)) < 2 * real), np.arange(len(images)) >= 2 * real
+    found = controlled.measure_quality(tmp_path, contest, examples, unlike)
+    assert (found.frechet, found.reference) == (3.0, 2.0)
+    assert (found.accuracy, found.variation > 0.5) == (1.0 if told else None, told)
+    assert controlled.measure_quality(tmp_path, contest, examples, alike).variation == 0
+    write_json(tmp_path / QUALITY, measures[:2])
+    assert controlled.measure_quality(tmp_path, contest, examples, unlike).frechet is None
 
 
 def test_a_generator_of_whose_images_the_arm_sees_none_does_not_stand_for_the_others(
