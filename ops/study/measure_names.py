@@ -18,6 +18,7 @@ CorruptionMeasure = Literal[
     "corrupted_elastic",
 ]
 InvarianceMeasure = Literal["ekld", "ekld_error", "ekld_head", "ekld_rare", "agreement", "size_correlation"]
+LabelFreeMeasure = Literal["alignment", "uniformity", "relative_confusion"]
 ClassifierMeasure = Literal[
     "accuracy",
     "balanced_accuracy",
@@ -31,7 +32,11 @@ ClassifierMeasure = Literal[
     CorruptionMeasure,
     "refused",
     InvarianceMeasure,
+    LabelFreeMeasure,
 ]
 ClassifierCurve = Literal["recall", "ekld"]
 CORRUPTED = get_args(CorruptionMeasure)  # the mean over all corruptions, then each of them
 NUISANCED = get_args(InvarianceMeasure)  # measures and curves that need a nuisance
+LABEL_FREE = get_args(LabelFreeMeasure)  # of arms that learn without labels
+# Told of every part with an arm that says auto; no part asks for them.
+DECIDED = ("validation", "chosen_strength", "chosen_real_weight", "uses_generated", "race_steps")

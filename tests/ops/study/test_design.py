@@ -81,7 +81,7 @@ TEACHER = {"targets": {"kind": "teacher", "of": "gone"}}
         (
             "parts/small/baselines/bad",
             {"strength": "auto"},
-            "auto of the arm 'bad' is chosen by races, whose settings are cells",
+            "auto of the arm 'bad', with steps: 4: 2 trainings of 4 steps leave none for a race",
         ),
         ("parts/small/baselines/bad", {"loss": {"kind": "focal", "gama": 1}}, "gama"),
         ("parts/small/baselines/bad", {"loss": "vocal"}, "unknown kind; choose one of plain"),
