@@ -16,6 +16,7 @@ from ops.chain.contents import read_content
 from ops.chain.driver import require_validation
 from ops.chain.parts.classifiers import name_scratch
 from ops.chain.parts.pools import PRIOR
+from ops.chain.real_images import source_content
 from ops.errors import UserError
 from ops.files.hashing import hash_json
 from ops.generators.registry import KINDS
@@ -25,6 +26,7 @@ from ops.recipe.automatic import is_automatic
 from ops.recipe.counterparts import list_teachers
 from ops.recipe.fingerprints import stage_settings
 from ops.recipe.grid import Setting, set_numbers
+from ops.recipe.ingredients.contrastive import ContrastiveTrainer
 from ops.recipe.pool_arms import needs_encoder, sees_pool
 from ops.recipe.ratios import check_smallest_ratios
 from ops.recipe.schema import Recipe
@@ -47,6 +49,7 @@ from ops.workspaces.workspace import Workspace
 
 FIRST, MIXED = "real_images", "mixed_dataset"
 NAMED_FIRST = (FIRST, "expansion_plan")  # in fingerprints, so that results outlive another order of the chain
+QUICK_BATCH = 16  # images of a step of a quick run's contrastive training, at most
 QUICK_IMAGES = 50  # of each class that a quick run evaluates on, at most
 VERSION = 1  # raise it where the study itself, its measures included, gives another value for the same settings
 
@@ -73,9 +76,8 @@ class Bench:
     def measures(self) -> Sequence[str]:
         """Those of the part, what is told of the controller where an arm says auto, then the ranks of its curves."""
         classes = len(load_source_spec(self.own.source_path(SOURCE)).class_names or ())
-        decided = DECIDED if races(self.part.baselines, self.part.expanded) else ()
-        rows = [*self.part.measures, *decided, *list_rows(self.part.curves, classes)]
-        return list(dict.fromkeys(rows))
+        decided = DECIDED * races(self.part.baselines, self.part.expanded)
+        return [*self.part.measures, *decided, *list_rows(self.part.curves, classes)]
 
     @cached_property
     def blocks(self) -> list[Block]:
@@ -104,14 +106,12 @@ class Bench:
         return found.model_copy(update={"seed": block.seed, "classifier": classifier})
 
     def find_unlabelled(self, setting: str) -> PoolSize | None:
-        """How many images a setting expands without their labels; None where it expands the labelled ones."""
+        """How many images a setting expands without their labels; None where it expands labelled ones."""
         return find_changes(self.part, setting, self.place, quick=self.quick).unlabelled
 
     def find_content(self, recipe: Recipe) -> str:
-        """Content hash of a block's source; of images without labels once they are put there."""
-        found = self.content if recipe.data.unlabelled is None else read_content(self.own, recipe, FIRST)
-        assert found is not None, "the first stage reads a source"
-        return found
+        """Content hash of a block's source; where labels are hidden, once it is put there."""
+        return self.content if recipe.data.unlabelled is None else source_content(self.own, recipe)
 
     def count_networks(self, arm: str) -> int:
         """Networks of an arm in a block; one in a quick run."""
@@ -175,11 +175,14 @@ class Bench:
 
 
 def shrink_trainers(recipe: Recipe, steps: int) -> Recipe:
-    """The recipe with `steps` steps and epochs in every trainer that has some of its own."""
+    """The recipe with `steps` steps and epochs, and small batches, in every trainer that has some of its own."""
 
     def shrink(arm: Arm) -> Arm:
-        keys = {"epochs", "steps"} & set(type(arm.trainer).model_fields)
-        return arm.model_copy(update={"trainer": arm.trainer.model_copy(update=dict.fromkeys(keys, steps))})
+        own, trainer = set(type(arm.trainer).model_fields), arm.trainer
+        small: dict[str, Any] = dict.fromkeys({"epochs", "steps"} & own, steps)
+        if isinstance(trainer, ContrastiveTrainer):
+            small["batch_size"] = min(trainer.batch_size, QUICK_BATCH)
+        return arm.model_copy(update={"trainer": trainer.model_copy(update=small)})
 
     sides = {
         side: {name: shrink(arm) for name, arm in getattr(recipe, side).items()} for side in ("baselines", "expanded")
