@@ -268,12 +268,11 @@ def open_bench(study: Study, name: str, main: Workspace, area: Path, runtime: Ru
 def _check_block(bench: Bench, block: Block, *, quick: bool) -> None:
     """Count a block's images before any is read, and put its setting's pool beside them."""
     recipe, here = bench.build_recipe(block), f"{bench.place}, setting '{block.setting}'"
-    size, rows = bench.find_unlabelled(block.setting), None
-    if size is not None:
-        try:
-            rows = choose_unlabelled(bench.own, size, recipe.data.classes, block.seed)
-        except UserError as error:
-            raise UserError(f"{here}: {error}") from None
+    _, pool, size = find_changes(bench.part, block.setting, here, quick=quick)
+    try:
+        rows = None if size is None else choose_unlabelled(bench.own, size, recipe.data.classes, block.seed)
+    except UserError as error:
+        raise UserError(f"{here}: {error}") from None
     sizes = check_sizes(bench.own, recipe.data, block.seed, here, rows)
     grown = sizes if rows is None else np.array([len(rows)])
     plan = plan_expansion(grown, tuple(map(str, range(len(grown)))), recipe.plan)
@@ -285,7 +284,6 @@ def _check_block(bench: Bench, block: Block, *, quick: bool) -> None:
     if not quick:
         each = min(bench.part.images.validation, recipe.data.images_per_class or bench.part.images.validation)
         require_validation(recipe, each * len(sizes), here)
-    pool = find_changes(bench.part, block.setting, here, quick=quick).pool
     if pool is not None:
         _open_pool(bench, recipe, pool, here)
 

@@ -32,7 +32,7 @@ from ops.study.changes import (
     require_both,
     split_size,
 )
-from ops.study.measure_names import NUISANCED, ClassifierCurve, ClassifierMeasure
+from ops.study.measure_names import NUISANCED, ClassifierCurve, ClassifierMeasure, check_label_free
 from ops.study.mixup_gan.design import MixupGanPart
 from ops.study.part import Name, Names, Part, Seeds, Steps, refuse_repeats
 from ops.study.pool import SOURCE, PoolSize, check_size, name_pool
@@ -144,6 +144,7 @@ class ClassifierPart(Part):
         arms = {**self.baselines, **self.expanded}
         if not arms:
             raise ValueError("it trains no arm; add one under baselines or expanded")
+        check_label_free(self.measures, arms.values())
         for key, names in (("networks", self.networks), ("ensembles", self.ensembles.values())):
             _check_known(key, names, arms)
         if twice := [name for name in self.ensembles if name in arms]:

@@ -1,7 +1,7 @@
 """Scores of features without labels: alignment and uniformity, and how far views of different images are confused.
 
-They are for the facts that a report gives of arms which were trained by contrast, and for races among such arms where
-no labels can decide. All are of features of unit length, of `views` that several draws of an arm's augmentation made
+A study measures them of each network that learnt by contrast (`ops.study.label_free`), and shows whether they rank such
+networks as labels do. All are of features of unit length, of `views` that several draws of an arm's augmentation made
 of the same images. They say how a network sees its own views. A low alignment or a high uniformity alone says nothing
 of a probe's accuracy, and scores under different augmentations are scores of different views.
 """

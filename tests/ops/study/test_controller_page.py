@@ -112,7 +112,9 @@ def test_ranks_are_correlated_seed_by_seed_over_the_arms_that_have_a_score() -> 
     assert (found.mean, found.seeds) == (pytest.approx(0), 2), "1 at a seed and -1 at the other"
     few = averaged[0].filter(pl.col("arm") != "a")
     assert correlate(few, averaged[1]) == {}, "three arms have no rank correlation to speak of"
-    part = build_part(measures=["accuracy", "alignment", "uniformity"], ensembles={})
+    part = build_part(
+        baselines={"strong": SIMCLR}, expanded={}, measures=["accuracy", "alignment", "uniformity"], ensembles={}
+    )
     both = pl.concat([scores, values, table({KEY: {arm: [1.0, 1.0] for arm in arms}}, "uniformity")])
     (shown,) = [each for each in read_tables(render(part, both)) if "alignment + uniformity" in each[0]]
     assert shown[0] == ["setting", "steps", "alignment", "uniformity", "alignment + uniformity"]

@@ -60,6 +60,8 @@ TEACHER = {"targets": {"kind": "teacher", "of": "gone"}}
             "shares names 'gone', which is not an arm of this part",
         ),
         ("parts/small/shares/taught", {"over": "plain"}, "key 'parts.small.shares.taught.ceiling' is missing"),
+        ("parts/small/measures", ["alignment", "accuracy"], "measures begins with alignment, which arms that learn"),
+        ("parts/small/measures", ["accuracy", "alignment"], "measures: alignment is of arms that learn without labels"),
         ("parts/small/drawn", ["plain", "gone"], "drawn names 'gone', which is not an arm of this part"),
         ("parts/small/drawn", ["plain", "plain"], "plain is there twice"),
         ("parts/small/against", {"6": "7"}, "against names '7', which is not one of settings"),
