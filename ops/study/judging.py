@@ -6,6 +6,7 @@ choose on them.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from functools import cached_property
 from pathlib import Path
 
@@ -16,10 +17,13 @@ from ops.datasets.pixels import PixelDataset, read_rows, read_split
 from ops.datasets.shards import find_shards
 
 
-class Judging:
-    """What is read of `real_images`, the folder of this stage, which whoever inherits makes."""
+class Judging(ABC):
+    """What is read of the folder of the stage `real_images`, which whoever inherits makes."""
 
-    real_images: Path
+    @property
+    @abstractmethod
+    def real_images(self) -> Path:
+        """That folder."""
 
     @cached_property
     def evaluation(self) -> PixelDataset:

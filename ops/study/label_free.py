@@ -87,7 +87,7 @@ class Encoder:
     def _view(self, settings: Kind) -> Tensor:
         """Views float [v, n, C, H, W] of evenly chosen images."""
         images = self.held[:: -(-len(self.held) // IMAGES)]
-        augment = AUGMENTATIONS[settings.kind](settings, images.shape[2:])
+        augment = AUGMENTATIONS[settings.kind](settings, (images.shape[2], images.shape[3]))
         with _seeded(SEED):
             augment.advance(1.0)
             return torch.stack([view for _ in range(PAIRS) for view in augment.pair(normalise(images))])
