@@ -23,6 +23,7 @@ from ops.recipe.counterparts import simplify
 from ops.sources.reading import read_source
 from ops.sources.spec import load_source_spec
 from ops.stages.materialization import Runtime
+from ops.study import bench as bench_module
 from ops.study.bench import Bench, open_bench
 from ops.study.block import _Work
 from ops.study.controlled import Decided, describe
@@ -193,6 +194,16 @@ def test_a_part_without_generated_images_trains_none(main: Workspace, hidden: Co
     recipe = bench.build_recipe(bench.blocks[0])
     assert list(recipe.expanded) == ["expanded"] and recipe.expanded["expanded"].trainer.kind == "simclr"
     assert [cell.arm for cell in bench.list_cells(bench.blocks[0])] == ["plain", "simclr", "simclr-auto"]
+
+
+def test_a_quick_run_hides_as_many_as_it_says_and_has_small_batches(
+    main: Workspace, hidden: Content, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bench_module, "QUICK_BATCH", 8)
+    quick, whole = (open_small(main, hidden, quick=is_quick) for is_quick in (True, False))
+    recipes = [bench.build_recipe(bench.blocks[0]) for bench in (quick, whole)]
+    assert [recipe.source for recipe in recipes] == ["images-unlabelled-20-seed0", "images-unlabelled-24-seed0"]
+    assert [recipe.expanded["inflated"].trainer.model_dump()["batch_size"] for recipe in recipes] == [8, 12]
 
 
 def test_what_the_controller_chose_is_told_in_numbers() -> None:
