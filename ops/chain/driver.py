@@ -282,7 +282,7 @@ def validate(workspace: Workspace, expansion: str, warn: Callable[[str], None] =
     return recipe
 
 
-def require_validation(recipe: Recipe, images: int, path: Path) -> None:
+def require_validation(recipe: Recipe, images: int, path: Path | str) -> None:
     """UserError for arms whose settings are raced on too few validation images; a rehearsal decides nothing anyway."""
     asking = [] if recipe.verdict.rehearsal else list_automatic({**recipe.baselines, **recipe.expanded})
     if asking and images < LEAST_VALIDATION:

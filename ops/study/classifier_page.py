@@ -7,14 +7,17 @@ from collections.abc import Sequence
 import polars as pl
 
 from ops.recipe.arms import Arm
+from ops.recipe.automatic import list_automatic
 from ops.recipe.counterparts import name_kind, pair_counterparts
 from ops.recipe.pool_arms import list_seeing
 from ops.recipe.variants import name_oracles
+from ops.study.controller_page import render_controller
 from ops.study.curves import list_curve_panels
 from ops.study.design import ClassifierPart
 from ops.study.figure import Panel
 from ops.study.measure_names import NUISANCED, ClassifierMeasure
 from ops.study.measures import MEASURES, Measure, name_measure
+from ops.study.score_page import render_scores
 from ops.study.shares import find_shares, format_share
 from ops.study.summary import (
     Difference,
@@ -69,7 +72,8 @@ def render(part: ClassifierPart, table: pl.DataFrame) -> list[str]:
             *worth,
             "",
         ]
-    return lines
+    arms = _read_arms(part)
+    return [*lines, *render_controller(part, *arms, table), *render_scores(part, table)]
 
 
 def list_arms(part: ClassifierPart) -> tuple[list[str], list[str]]:
@@ -97,9 +101,11 @@ def list_pairs(part: ClassifierPart) -> list[tuple[str, str]]:
 
 
 def list_rivals(part: ClassifierPart, arms: Sequence[str]) -> list[str]:
-    """Those of `arms` that someone could use: without oracles, which know the nuisance, and without their ensembles."""
-    oracles = name_oracles(_read_arms(part)[0])
-    return [arm for arm in arms if part.ensembles.get(arm, arm) not in oracles]
+    """Those of `arms` that someone could choose: without oracles, which know the nuisance, without arms that choose by
+    races, which stand in a table of their own, and without ensembles of these."""
+    baselines, expanded = _read_arms(part)
+    others = {*name_oracles(baselines), *list_automatic({**baselines, **expanded})}
+    return [arm for arm in arms if part.ensembles.get(arm, arm) not in others]
 
 
 def _list_compared(part: ClassifierPart) -> list[ClassifierMeasure]:
@@ -151,7 +157,8 @@ def _format_differences(part: ClassifierPart, measure: Measure, values: pl.DataF
     without, grown = list_arms(part)
     rivals = list_rivals(part, without)
     means, lowest = average_seeds(keep_whole_seeds(values)), bool(measure.lower_is_better)
-    top = find_best(means, [arm for arm in grown if arm not in part.ensembles], lower_is_better=lowest)
+    single = [arm for arm in list_rivals(part, grown) if arm not in part.ensembles]
+    top = find_best(means, single, lower_is_better=lowest)
     others = dict[str, dict[Key, str]]()
     if grown and measure.lower_is_better is not None:
         for name, arms in _group_rivals(part, rivals).items():

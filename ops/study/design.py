@@ -16,16 +16,27 @@ from pydantic import AfterValidator, Field, ValidationError, field_validator, mo
 from ops.errors import UserError
 from ops.recipe.automatic import list_automatic
 from ops.recipe.changes import change_content
+from ops.recipe.control import build_schedule
 from ops.recipe.loading import explain, parse_recipe
 from ops.recipe.schema import ArmName, Recipe
 from ops.settings.kinds import OneOf
 from ops.settings.reading import read_yaml
 from ops.settings.section import Count, Section
-from ops.study.changes import join_changes, refuse_idle, require_both, split_pool
-from ops.study.measure_names import NUISANCED, ClassifierCurve, ClassifierMeasure
+from ops.study.changes import (
+    POOL,
+    UNLABELLED,
+    Changes,
+    join_changes,
+    races,
+    refuse_idle,
+    require_both,
+    split_size,
+)
+from ops.study.measure_names import NUISANCED, ClassifierCurve, ClassifierMeasure, check_label_free
 from ops.study.mixup_gan.design import MixupGanPart
 from ops.study.part import Name, Names, Part, Seeds, Steps, refuse_repeats
 from ops.study.pool import SOURCE, PoolSize, check_size, name_pool
+from ops.study.unlabelled import hide_labels
 from ops.workspaces.workspace import Workspace, suggest
 
 GRID = "grid.yaml"
@@ -47,11 +58,19 @@ class Images(Section):
         description="training images that a prior learns from without their labels: all that are not put aside, or so"
         " many of them; those that a block labels may be among them. null: no pool. A setting may change it",
     )
-    seed: int = Field(0, ge=0, description="of the draw of all three, which all settings share")
+    unlabelled: PoolSize | None = Field(
+        None,
+        description="training images that are expanded without their labels: all that are not put aside, or so many of"
+        " them, as many of each class, which each seed draws anew. data.images_per_class of them keep their label, for"
+        " probes and supervised arms. null: the labelled images are expanded. A setting may change it",
+    )
+    seed: int = Field(
+        0, ge=0, description="of the draw of evaluation and validation images and of the pool, which all settings share"
+    )
 
-    @field_validator("pool", mode="before")
+    @field_validator("pool", "unlabelled", mode="before")
     @classmethod
-    def _check_pool(cls, value: Any) -> PoolSize | None:
+    def _check_size(cls, value: Any) -> PoolSize | None:
         return None if value is None else check_size(value)
 
 
@@ -107,8 +126,8 @@ class ClassifierPart(Part):
     measures: Measures = Field(
         ("accuracy",),
         description="what is measured; the figure is about the first one. Where arms have generated images, differences"
-        " are about it, about head, middle and tail, about corrupted, and about the last six. These measure invariance"
-        " and need data.nuisance",
+        " are about it, about head, middle and tail, about corrupted, and about ekld to size_correlation. These measure"
+        " invariance and need data.nuisance. The last three are of arms that learn without labels",
     )
     curves: Curves = Field(
         (),
@@ -125,6 +144,7 @@ class ClassifierPart(Part):
         arms = {**self.baselines, **self.expanded}
         if not arms:
             raise ValueError("it trains no arm; add one under baselines or expanded")
+        check_label_free(self.measures, arms.values())
         for key, names in (("networks", self.networks), ("ensembles", self.ensembles.values())):
             _check_known(key, names, arms)
         if twice := [name for name in self.ensembles if name in arms]:
@@ -217,13 +237,13 @@ def name_place(path: Path, part: str) -> str:
     return f"{path}, part '{part}'"
 
 
-def find_changes(
-    part: ClassifierPart, setting: str, here: str, *, quick: bool = False
-) -> tuple[dict[str, Any], PoolSize | None]:
-    """A setting's changes of the recipe, and its pool; `here` is for the messages."""
+def find_changes(part: ClassifierPart, setting: str, here: str, *, quick: bool = False) -> Changes:
+    """What a setting changes; `here` is for the messages."""
     joined = join_changes(part.set, part.settings[setting], part.quick.set if quick else {})
-    refuse_idle(joined, here)
-    return split_pool(joined, part.images.pool, here)
+    refuse_idle(joined, here, is_raced=races(part.baselines, part.expanded))
+    rest, pool = split_size(joined, POOL, part.images.pool, here)
+    rest, unlabelled = split_size(rest, UNLABELLED, part.images.unlabelled, here)
+    return Changes(rest, pool, unlabelled)
 
 
 def build_recipe(
@@ -231,8 +251,8 @@ def build_recipe(
 ) -> Recipe:
     """The recipe of one setting, with the part's arms and seed 0; `place` is for the messages.
 
-    A recipe must have the arm `real` and an arm with generated images. Where the part has none, they are added to the
-    recipe, and the study does not train them.
+    A recipe must have the arm `real` and an arm with generated images, which where images without labels are expanded
+    needs a counterpart. Where the part has none, they are added to the recipe, and the study does not train them.
     """
     here = f"{place}, setting '{setting}'" + ", quick" * quick
     if part.recipe not in (known := workspace.available_recipes()):
@@ -241,7 +261,7 @@ def build_recipe(
     content = read_yaml(base)
     if not isinstance(content, dict):
         raise UserError(f"{base} must hold recipe keys such as 'source:'; it holds {type(content).__name__}")
-    changes, pool = find_changes(part, setting, here, quick=quick)
+    changes, pool, unlabelled = find_changes(part, setting, here, quick=quick)
     try:
         changed, _ = change_content(content, changes, base)
     except UserError as error:
@@ -256,6 +276,7 @@ def build_recipe(
         "baselines": {"real": {}, **part.baselines},
         "expanded": dict(part.expanded) or {"expanded": {}},
     }
+    changed = hide_labels(changed, unlabelled, here, grows=bool(part.expanded))
     recipe = parse_recipe(changed, here)
     if part.of_nuisance and recipe.data.nuisance is None:
         raise UserError(
@@ -265,10 +286,11 @@ def build_recipe(
     if recipe.tuning.policy:
         raise UserError(f"{here}: tuning.policy must be false; a study compares chosen settings")
     if asking := list_automatic({**recipe.baselines, **recipe.expanded}):
-        raise UserError(
-            f"{here}: auto of the arm {asking[0]!r} is chosen by races, whose settings are cells of a study; write a"
-            " number in its place"
-        )
+        for steps in (part.quick.steps,) if quick else part.steps:
+            try:
+                build_schedule(steps, recipe.classifier.seeds)
+            except ValueError as error:
+                raise UserError(f"{here}: auto of the arm {asking[0]!r}, with steps: {steps}: {error}") from None
     if recipe.classifier.grid.steps or any(len(values) > 1 for values in recipe.classifier.grid.axes.values()):
         raise UserError(f"{here}: classifier.grid must have one value for each key, and no steps")
     if recipe.generator.seeds > 1:
