@@ -21,6 +21,7 @@ from ops.verdict.worth.money import read_prices
 from ops.verdict.worth.result import value_gains
 
 CURVE, BASELINES = "label_curve", "baseline_classifiers"  # the stages
+LOCAL = ("spent", "steps")  # of what gains are worth: told by seconds of this machine, so no part of what is published
 # What a user would not compute without generated images, beside the arms that show whether they help.
 MAKING = ("scorer", "expansion_plan", "prior", "generator", "generator_onnx", "generated_images", "accepted_images",
           "mixed_dataset")  # fmt: skip

@@ -240,7 +240,9 @@ def show_result(result: Mapping[str, Any]) -> None:
         show(name, row, f"  {format_points(row['over_baseline'])}")
     click.echo(f"\n{result['sentence']}")
     if "worth" in result:
-        for sentence in (*result["worth"]["sentences"], result["worth"]["steps"]["sentence"]):
+        worth = result["worth"]
+        spent = worth.get("spent")  # absent from an older report
+        for sentence in (*worth["sentences"], *([spent] if spent else []), worth["steps"]["sentence"]):
             click.echo(sentence)
     click.echo(f"report: {result['report']}")
     click.echo(describe_duration(result["seconds"]))
