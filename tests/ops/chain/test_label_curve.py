@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,8 @@ from ops.chain.parts.classifiers import BASELINES
 from ops.chain.publishing import build_dataset, identify_publication
 from ops.chain.report import build_report
 from ops.classifiers.runs import Contest, train_runs
+from ops.datasets import pixels
+from ops.datasets.pixels import PixelDataset, read_shards
 from ops.files.outputs import CARD, LABEL_CURVE, REPORT, RESULTS, WORTH
 from ops.files.storage import read_json, write_json
 from ops.recipe.arms import Arm
@@ -110,6 +112,13 @@ def test_an_arm_of_the_controller_learns_from_fewer_labels_as_it_was_settled(
         return train_runs(replace(contest, kept=None), *given)
 
     monkeypatch.setattr(label_curve, "train_runs", train)
+    decoded: list[str] = []
+
+    def read(paths: Sequence[Path]) -> PixelDataset:
+        decoded.extend(path.name.partition("-")[0] for path in paths)
+        return read_shards(paths)
+
+    monkeypatch.setattr(pixels, "read_shards", read)
     inputs = {"real_images": workspace.output("digits", "real_images"), BASELINES: stored}
     (out := tmp_path / "out").mkdir()
     run = StageRun(
@@ -118,3 +127,4 @@ def test_an_arm_of_the_controller_learns_from_fewer_labels_as_it_was_settled(
     with one_core():
         assert label_curve.build_label_curve(run)["arm"] == "gentle"
     assert [dict(contest.arms) for contest in met] == [{"gentle": settled}] * 2
+    assert sorted(decoded) == ["train", "validation"], "no image is decoded twice"
