@@ -43,7 +43,6 @@ from ops.workspaces.races import RaceWorkspace
 
 TRAINED = [stage for stage in STAGES if stage in {*upstream(EXPANDED), EXPANDED}]
 TAIL = 0.025
-LEFT_OUT = "the controller left the generated images of every arm out on validation"
 
 
 @dataclass(frozen=True)
@@ -70,10 +69,6 @@ class Rung:
     best: str
     best_score: float
     metric: Metric
-
-    @property
-    def scores(self) -> dict[str, float | None]:
-        return {row.recipe: row.score for row in self.rows}
 
     def to_dict(self) -> dict[str, Any]:
         return {**asdict(self), "rows": [row.to_dict() for row in self.rows]}
@@ -177,8 +172,9 @@ def name_kinds(recipe: Recipe, results: Mapping[str, Mapping[str, Any]]) -> dict
 
 
 def _score(pool: Pool, entrant: Entrant, best: str, metric: Metric, refusal: str | None) -> Row:
+    if refusal is not None:
+        return Row(entrant.recipe, None, None, None, refusal)
     arm = entrant.pick("expanded")
-    if arm is None or pool.setup is None:
-        return Row(entrant.recipe, None, None, None, refusal or LEFT_OUT)
+    assert arm is not None and pool.setup is not None, "without a refusal some arm learnt from generated images"
     gap = pool.setup.comparison.differ(pool.challengers[entrant.recipe], best, metric, tail=TAIL)
     return Row(entrant.recipe, arm, entrant.validation[arm], gap, None)
