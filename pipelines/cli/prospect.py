@@ -22,7 +22,7 @@ from ops.machine.parallel import available_cores
 from ops.machine.progress import Sink
 from ops.planning.cost import Images, estimate_rest, estimate_seconds
 from ops.planning.counting import Counted, count_source
-from ops.planning.floors import describe_lack
+from ops.planning.floors import find_lack
 from ops.planning.plan import ExpansionPlan, plan_expansion, require_growth
 from ops.planning.resolution import Resolution, find_resolution, warn_of_resolution
 from ops.planning.speeds import Speeds, guess_speeds
@@ -66,8 +66,7 @@ class Prospect:
 
     def list_warnings(self) -> list[str]:
         """A sentence on each thing that makes a verdict or a generator unlikely."""
-        grown = self.plan.classes
-        lack = describe_lack(np.array([entry.real for entry in grown]), [entry.name for entry in grown])
+        lack = find_lack(self.recipe.data, self.counted)
         few = None if lack is None else f"{lack}; `growset run` asks for --force"
         found = (few, warn_of_resolution(self.resolution, self.recipe.verdict.folds), self._warn_of_seeds())
         return [warning for warning in found if warning]

@@ -89,7 +89,10 @@ def test_few_labelled_images_are_refused_unless_others_are_expanded(
     seen = prospect.look_ahead(workspace, "digits")
     few = replace(seen.counted, images={split: counts * 0 + 3 for split, counts in seen.counted.images.items()})
     recipe = recipe.model_copy(update={"data": recipe.data.model_copy(update={"unlabelled": unlabelled})})
-    monkeypatch.setattr(prospect, "look_ahead", lambda *given: replace(seen, counted=few, recipe=recipe))
+    found = replace(seen, counted=few, recipe=recipe)
+    warned = [warning for warning in found.list_warnings() if "asks for --force" in warning]
+    assert [warning.startswith("6 training images of 2 classes") for warning in warned] == [True] * (unlabelled is None)
+    monkeypatch.setattr(prospect, "look_ahead", lambda *given: found)
     monkeypatch.setattr(prospect, "read_exactly", lambda workspace, found: found)
     monkeypatch.setattr(prospect, "measure_pace", lambda *given: Clockwork())
     opened = open_race(workspace, ["digits"], 600)
