@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from ops.chain.parts.classifiers import BASELINES, EXPANDED
+from ops.chain.parts.trained import join_sides
 from ops.datasets.pixels import read_split
 from ops.errors import EnvironmentFault, UserError
 from ops.files.manifests import MANIFEST, join_hashes, seal
@@ -25,7 +26,7 @@ from ops.study.comparing import rungs
 from ops.study.comparing.halving import find_share, keep_best, run_rungs, share_time, size_rungs
 from ops.study.comparing.pooling import Entrant
 from ops.study.comparing.race import hold_race, list_rivals, open_race, require_race, settle_plan
-from ops.study.comparing.rungs import TRAINED, Row, Rung, name_kinds, run_rung
+from ops.study.comparing.rungs import TRAINED, Row, Rung, run_rung
 from ops.workspaces.races import RaceWorkspace
 from ops.workspaces.workspace import Workspace
 from tests.compared import answer, enter, leave_outputs, make_compared
@@ -222,11 +223,16 @@ def test_an_arm_whose_generated_images_the_controller_left_out_is_a_baseline_in_
     recipe = recipe.model_copy(update={"expanded": {"expanded": arm, "other": arm, "noise": noise}})
     arms: dict[str, Any] = {name: {} for name in recipe.expanded}
     settled = {"expanded": describe_settled(leave_out_generated(arm)), "other": describe_settled(arm)}
-    results = {BASELINES: {"arms": {"real": {}}}, EXPANDED: {"arms": arms, "settled": settled}}
-    assert name_kinds(recipe, results) == {
+    results = {
+        BASELINES: {"arms": {"real": {"validation_per_class": [0.5, None]}}},
+        EXPANDED: {"arms": arms, "settled": settled},
+    }
+    assert join_sides(recipe, results).kinds == {
         "real": "baseline",
         "expanded": "baseline",
         "other": "expanded",
         "noise": "placebo",
     }
-    assert name_kinds(recipe, {BASELINES: results[BASELINES]}) == {"real": "baseline"}
+    refused = join_sides(recipe, {BASELINES: results[BASELINES]})
+    assert refused.kinds == {"real": "baseline"} and list(refused.rates) == ["real"]
+    np.testing.assert_array_equal(refused.rates["real"], [0.5, np.nan])
