@@ -201,7 +201,8 @@ def validate(workspace: Workspace, expansion: str, warn: Callable[[str], None] =
     `warn` gets a sentence on each thing that is allowed but is probably a mistake.
 
     Raises UserError or DamagedData with one sentence. All entry points call this first. The source's images are read,
-    unless `real_images` was made from them: then they have already been read without an error.
+    unless `real_images` was made from them: then they have already been read without an error. Of images without labels
+    a few are read; `real_images`, the first stage, reads all.
     """
     recipe = workspace.load_recipe(expansion)
     for stage in STAGES:

@@ -22,8 +22,9 @@ from ops.classifiers.examples import Examples
 from ops.classifiers.racing import unpack_bits
 from ops.classifiers.runs import Contest, Run, train_runs
 from ops.classifiers.stored import load_classifier
-from ops.datasets.pixels import read_split
-from ops.datasets.units import read_units
+from ops.datasets.pixels import read_rows
+from ops.datasets.shards import find_shards
+from ops.datasets.units import list_units
 from ops.files.outputs import LABEL_CURVE, RESULTS
 from ops.files.storage import read_json, write_json
 from ops.recipe.arms import Arm
@@ -34,7 +35,7 @@ from ops.verdict.estimate import BoolArray
 from ops.verdict.picks import pick_best
 from ops.verdict.reference import choose_checked_metric
 from ops.verdict.worth.curve import measure_curve
-from ops.verdict.worth.parts import order_images, take_part
+from ops.verdict.worth.parts import count_part, order_images, take_part
 
 
 def build_label_curve(run: StageRun) -> dict[str, Any]:
@@ -50,8 +51,7 @@ def build_label_curve(run: StageRun) -> dict[str, Any]:
     entry, arms = results["arms"][arm], {arm: trained[arm]}
     whole = read_baselines(run.workspace, run.inputs, arms)
     contest = open_contest(run, arms, [whole], results["metric"], {})
-    train = read_split(run.inputs["real_images"], "train")
-    units = read_units(run.inputs["real_images"], train)
+    units = list_units(run.inputs["real_images"], read_rows(find_shards(run.inputs["real_images"], "train")))
     seeds = range(contest.first_seed, contest.first_seed + settings.seeds)
     orders = [order_images(units, seed) for seed in seeds]
     rows = {
@@ -96,7 +96,7 @@ def find_different(labels: np.ndarray, shares: tuple[float, ...]) -> list[float]
     """The shares that give different numbers of images, all fewer than there are; of few images some give the same."""
     counts, found = np.unique(labels, return_counts=True)[1], dict[int, float]()
     for share in shares:
-        size = int(np.maximum(1, [round(share * int(count)) for count in counts]).sum())
+        size = sum(count_part(int(count), share) for count in counts)
         if size < len(labels):
             found.setdefault(size, share)
     return list(found.values())

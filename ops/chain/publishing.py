@@ -36,6 +36,7 @@ from ops.remotes.transfer import default_remote, find_faults, push
 from ops.report.card import TEMPLATE, render_card
 from ops.report.card import WORTH as WORTH_TEMPLATE
 from ops.report.origin import find_origin
+from ops.report.worth import LOCAL
 from ops.sources.spec import load_source_spec
 from ops.stages.integrity import is_intact, require_intact
 from ops.stages.refused import read_refused
@@ -116,11 +117,12 @@ def _read_without_labels(workspace: Workspace, expansion: str) -> tuple[WithoutL
 
 
 def _read_worth(workspace: Workspace, expansion: str, recipe: Recipe) -> dict[str, Any] | None:
-    """What gains are worth in labels, as the report tells it; None where the recipe does not ask."""
+    """What gains are worth in labels, as the report tells it but for what differs wherever the chain is run; None where
+    the recipe does not ask."""
     if recipe.report.worth is None:
         return None
     worth: dict[str, Any] = read_json(workspace.output(expansion, "report") / WORTH)
-    return worth
+    return {key: value for key, value in worth.items() if key not in LOCAL}
 
 
 def _is_trained_here(recipe: Recipe) -> bool:

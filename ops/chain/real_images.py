@@ -7,7 +7,7 @@ what is expanded (`ops.datasets.unlabelled`).
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ from ops.datasets.index import write_index
 from ops.datasets.pixels import PixelDataset, write_shards
 from ops.datasets.subset import Subset, change_splits
 from ops.datasets.units import write_groups
-from ops.datasets.unlabelled import FOLDER, gather, require_probe
+from ops.datasets.unlabelled import FOLDER, gather, require_free_name, require_probe
 from ops.errors import UserError
 from ops.files.hashing import hash_json
 from ops.files.manifests import MANIFEST, describe_part
@@ -30,7 +30,7 @@ from ops.pictures.sheets import rows_by_class, write_sheet
 from ops.recipe.data import DataSettings
 from ops.recipe.schema import Recipe
 from ops.sources.equal_pictures import Dispute
-from ops.sources.pool import adapt, hash_pool, list_pool_files, read_pool
+from ops.sources.pool import adapt, count_pool, has_others, hash_pool, list_pool_files, read_pool
 from ops.sources.reading import hash_files, hash_source, read_source
 from ops.sources.remote import fetch_source
 from ops.sources.spec import SourceSpec, load_source_spec
@@ -108,7 +108,16 @@ class RealImages:
 
 def read_real(workspace: Workspace, recipe: Recipe) -> RealImages:
     """The images that the recipe takes from its source. Raises as `read_source` and `change_splits`."""
-    return _read(describe_source(workspace, recipe), describe_unlabelled(workspace, recipe), recipe.data, recipe.seed)
+    spec = describe_source(workspace, recipe)
+    real = _read_labelled(spec, recipe.data, recipe.seed)
+    others = describe_unlabelled(workspace, recipe)
+    return real if others is None else _add_unlabelled(real, spec, others)
+
+
+def read_labelled(workspace: Workspace, recipe: Recipe) -> dict[str, PixelDataset]:
+    """The splits of labelled images that the recipe takes; those without labels are not opened. Raises as
+    `read_real`."""
+    return _read_labelled(describe_source(workspace, recipe), recipe.data, recipe.seed).subset.splits
 
 
 @dataclass(frozen=True)
@@ -116,8 +125,8 @@ class Contents:
     """Content of a source: content ids of each split, class names, image shape (height, width, channels), pictures with
     several labels, all images together, and the training images of each class.
 
-    known: as ids, with those of the images from before a nuisance. growing: training images that are expanded, where
-    these are others than the labelled ones; else None.
+    known: as ids, with those of the images from before a nuisance. growing: at most how many training images are
+    expanded, where these are others than the labelled ones; else None.
     """
 
     ids: dict[str, frozenset[str]]
@@ -131,14 +140,17 @@ class Contents:
 
 
 def try_source(source: SourceSpec, others: SourceSpec | None, recipe: Recipe, content: str) -> Contents:
-    """The content of a source and of the `others` without labels; raises as `read_real`. Equal content is read once per
-    process."""
+    """The content of a source; raises as `read_real`. Equal content is read once per process.
+
+    Of the `others` without labels only so many are opened that one is found which has none: they may be a million, and
+    `read_real` opens all of them when they are stored.
+    """
     return _try(source, others, recipe.data, recipe.seed, content)
 
 
 @lru_cache(maxsize=64)
 def _try(spec: SourceSpec, others: SourceSpec | None, data: DataSettings, seed: int, content: str) -> Contents:
-    real = _read(spec, others, data, seed)
+    real = _read_labelled(spec, data, seed)
     splits = real.subset.splits
     ids = {
         split: frozenset(name.partition("-")[0] for name in dataset.rows["image_id"])
@@ -149,7 +161,14 @@ def _try(spec: SourceSpec, others: SourceSpec | None, data: DataSettings, seed: 
     names = splits["train"].class_names
     pool = pool_splits({split: dataset.rows for split, dataset in splits.items()}, real.units, names)
     sizes = np.bincount(splits["train"].labels, minlength=len(names)).tolist()
-    growing = len(real.growing["train"]) if real.growing else None
+    growing = None
+    if others is not None:
+        require_probe(splits)
+        require_free_name(names)
+        labelled = frozenset[str]().union(*ids.values())
+        if others.name != spec.name and not has_others(others, (height, width, channels), labelled):
+            _add_unlabelled(real, spec, others)  # says why nothing is left
+        growing = bound_growing(len(splits["train"]), spec, others)
     return Contents(ids, known, names, (height, width, channels), real.disputed, pool, tuple(sizes), growing)
 
 
@@ -159,19 +178,30 @@ def list_known(rows: pl.DataFrame) -> frozenset[str]:
     return frozenset(name.partition("-")[0] for name in names)
 
 
-def _read(spec: SourceSpec, others: SourceSpec | None, data: DataSettings, seed: int) -> RealImages:
+def bound_growing(labelled: int, spec: SourceSpec, others: SourceSpec) -> int:
+    """At most how many images are expanded: so many labelled training images and those of `others`, of which some may
+    be labelled too. No image is opened."""
+    count = count_pool(others)
+    return max(labelled, count) if others.name == spec.name else labelled + count
+
+
+def _read_labelled(spec: SourceSpec, data: DataSettings, seed: int) -> RealImages:
     source = read_source(spec, classes=data.classes, per_class=data.images_per_class, seed=seed)
-    subset, conversions = change_splits(source.splits, data, seed), dict(source.conversions)
-    if others is None:
-        return RealImages(subset, conversions, source.disputed, source.units, {})
-    require_probe(subset.splits)
-    height, width, channels = subset.splits["train"].images.shape[1:]
+    subset = change_splits(source.splits, data, seed)
+    return RealImages(subset, dict(source.conversions), source.disputed, source.units, {})
+
+
+def _add_unlabelled(real: RealImages, spec: SourceSpec, others: SourceSpec) -> RealImages:
+    """The same with what is expanded: the labelled images of the source `spec`, and the `others`."""
+    splits, conversions = real.subset.splits, dict(real.conversions)
+    require_probe(splits)
+    height, width, channels = splits["train"].images.shape[1:]
     pool = read_pool(others, (height, width, channels))
-    growing = gather(subset.splits, pool.images, pool.ids, others.name, hides_labels=others.name == spec.name)
-    left_out = len(pool) + len(subset.splits["train"]) - len(growing["train"])
+    growing = gather(splits, pool.images, pool.ids, others.name, hides_labels=others.name == spec.name)
+    left_out = len(pool) + len(splits["train"]) - len(growing["train"])
     for change, count in pool.conversions.items():
         conversions[change] = conversions.get(change, 0) + count
-    return RealImages(subset, conversions, source.disputed, source.units, growing, left_out)
+    return replace(real, conversions=conversions, growing=growing, left_out=left_out)
 
 
 def build_real_images(run: StageRun) -> dict[str, Any]:

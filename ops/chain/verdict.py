@@ -200,7 +200,7 @@ def _decide(
             budget=trained.budget,
             aliases=trained.aliases,
             confidence=settings.confidence,
-            validation_per_class=_rates_per_class(entries),
+            validation_per_class=trained.rates,
             reference=_read_reference(run, trained),
             train_counts=train_counts,
             confidences=confidences,
@@ -220,7 +220,7 @@ def _decide(
         looks=settings.looks,
         generators=_list_generators(trained, answers),
         validation_images=int(read_manifest(run.inputs["real_images"])["metrics"]["validation"]),
-        validation_per_class=_rates_per_class(entries),
+        validation_per_class=trained.rates,
         reference=_read_reference(run, trained),
         counterparts=trained.counterparts,
         train_counts=train_counts,
@@ -252,7 +252,7 @@ def _compare_ways(
         metric=trained.metric,
         confidence=run.recipe.verdict.confidence,
         generators=_list_generators(trained, answers),
-        validation_per_class=_rates_per_class(trained.entries),
+        validation_per_class=trained.rates,
     )
 
 
@@ -278,14 +278,6 @@ def _list_generators(trained: Trained, answers: Mapping[str, Mapping[int, Answer
     if trained.challenger is None or trained.generators == 1:
         return None
     return assign_generators(len(answers[trained.challenger]), trained.generators)
-
-
-def _rates_per_class(entries: Mapping[str, Mapping[str, Any]]) -> dict[str, list[float]]:
-    """Validation accuracy on each class by arm; nan for a class without images."""
-    return {
-        arm: [float("nan") if rate is None else rate for rate in entry["validation_per_class"]]
-        for arm, entry in entries.items()
-    }
 
 
 def _summarise_look(verdict: Verdict) -> dict[str, Any]:

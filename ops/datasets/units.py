@@ -43,7 +43,12 @@ def write_groups(folder: Path, units: Mapping[str, int]) -> None:
 
 def read_units(folder: Path, *datasets: PixelDataset) -> np.ndarray:
     """The unit int64 [n] of each image of the datasets, which lie in `folder`, one dataset after another."""
-    keys, known = [key for dataset in datasets for key in list_keys(dataset.rows)], read_groups(folder)
+    return list_units(folder, *(dataset.rows for dataset in datasets))
+
+
+def list_units(folder: Path, *tables: pl.DataFrame) -> np.ndarray:
+    """As `read_units`, from the rows of pixel datasets: no image is opened."""
+    keys, known = [key for rows in tables for key in list_keys(rows)], read_groups(folder)
     names = [f"group {known[key]}" if key in known else key for key in keys]
     return np.unique(np.asarray(names, dtype=str), return_inverse=True)[1].astype(np.int64)
 

@@ -43,11 +43,7 @@ def gather(
     UserError if none is left else, or if a labelled class has the name that is reserved for images without a label.
     """
     train = splits["train"]
-    if CLASS_NAME in train.class_names:
-        raise UserError(
-            f"a class is called '{CLASS_NAME}', which is what images without a label are called; rename it, or remove"
-            " data.unlabelled"
-        )
+    require_free_name(train.class_names)
     known = {_find_content(one) for dataset in splits.values() for one in dataset.rows["image_id"]}
     kept = np.array([row for row, one in enumerate(ids) if _find_content(one) not in known], np.int64)
     if not len(kept) and not hides_labels:
@@ -57,6 +53,15 @@ def gather(
     pixels = np.concatenate([train.images, images[kept]])
     found["train"] = PixelDataset(pixels, pl.concat([found["train"].rows, rows]), (CLASS_NAME,))
     return found
+
+
+def require_free_name(class_names: Sequence[str]) -> None:
+    """UserError if a labelled class has the name that is reserved for images without a label."""
+    if CLASS_NAME in class_names:
+        raise UserError(
+            f"a class is called '{CLASS_NAME}', which is what images without a label are called; rename it, or remove"
+            " data.unlabelled"
+        )
 
 
 def require_probe(splits: Mapping[str, PixelDataset]) -> None:

@@ -21,6 +21,7 @@ from ops.settings.reading import parse_yaml, read_text, shorten
 
 TRIED = ("constrained-float", "literal['auto']")
 MOST_LISTED = 60  # keys that a sentence names
+KEPT = 128  # recipes in memory, some tens of kilobytes each: more than race side by side, or a workspace has active
 SENTENCES = {  # by pydantic's type of a problem, where its own sentence names a type of Python's
     "dict_type": "keys with values are expected",
     "model_type": "keys with values are expected, or {{}} for their defaults",
@@ -35,7 +36,7 @@ def load_recipe(path: Path) -> Recipe:
     return _load(path, read_text(path))
 
 
-@lru_cache(maxsize=16)
+@lru_cache(maxsize=KEPT)
 def _load(path: Path, text: str) -> Recipe:
     """The recipe in a text, cached: a run asks for it dozens of times, at tens of milliseconds each."""
     content = parse_yaml(text, str(path))

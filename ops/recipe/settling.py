@@ -56,10 +56,6 @@ def settle_recipe(recipe: Recipe, policy: TrainingPolicy | None) -> Recipe:
     """The recipe without `auto`; the same one where nothing was chosen."""
     if policy is None:
         return recipe
-
-    def settle(arm: Arm) -> Arm:
-        return arm.model_copy(update={"augmentation": policy.augmentation}) if arm.augmentation.kind == "auto" else arm
-
     classifier = recipe.classifier
     chosen = {"standardise": policy.standardise, **(policy.network or {})}
     network = classifier.network.model_copy(update=chosen)
@@ -68,10 +64,20 @@ def settle_recipe(recipe: Recipe, policy: TrainingPolicy | None) -> Recipe:
             "classifier": classifier.model_copy(update={"network": network, "steps": policy.steps}),
             "scorer": _settle_scorer(recipe.scorer, policy),
             "generator": _settle_generator(recipe.generator, policy),
-            "baselines": {name: settle(arm) for name, arm in recipe.baselines.items()},
-            "expanded": {name: settle(arm) for name, arm in recipe.expanded.items()},
+            "baselines": settle_arms(recipe.baselines, policy),
+            "expanded": settle_arms(recipe.expanded, policy),
         }
     )
+
+
+def settle_arms(arms: Mapping[str, Arm], policy: TrainingPolicy | None) -> dict[str, Arm]:
+    """The arms without `augmentation: auto`; the same ones where nothing was chosen."""
+    if policy is None:
+        return dict(arms)
+    chosen = {"augmentation": policy.augmentation}
+    return {
+        name: arm.model_copy(update=chosen) if arm.augmentation.kind == "auto" else arm for name, arm in arms.items()
+    }
 
 
 def _settle_generator(generator: KindSettings, policy: TrainingPolicy) -> KindSettings:

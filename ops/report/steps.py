@@ -60,9 +60,10 @@ class Measured:
     """What the chain has measured.
 
     verdict: the content of verdict.json, without folds and not judged by the worst class. correct: bool [S, n] on the
-    test images of labels int [n], by trained arm. baselines: settings of these arms, as plain JSON. worth: of
-    `value_gains`; None where the recipe does not ask. suspects: labels that are probably wrong. has_prior: whether the
-    recipe has one. seconds: that making the images took; None where it is not known.
+    test images of labels int [n], by trained arm. baselines: settings of these arms as they were trained, plain JSON,
+    equal where arms do the same. worth: of `value_gains`; None where the recipe does not ask. suspects: labels that are
+    probably wrong. has_prior: whether the recipe has one. seconds: that making the images took; None where it is not
+    known.
     """
 
     verdict: Mapping[str, Any]

@@ -12,15 +12,19 @@ import polars as pl
 from ops.datasets.pixels import read_rows
 from ops.datasets.shards import find_shards
 from ops.files.manifests import read_manifest
-from ops.files.outputs import LABEL_CURVE, RUNS
+from ops.files.outputs import LABEL_CURVE, POLICY, RESULTS, RUNS
 from ops.files.storage import read_json
+from ops.recipe.arms import Arm
+from ops.recipe.automatic import read_settled
 from ops.recipe.sections import ReportSettings
+from ops.recipe.settling import read_policy, settle_arms
 from ops.report.steps import Measured, rank_steps
 from ops.verdict.worth.curve import LabelCurve
 from ops.verdict.worth.money import read_prices
 from ops.verdict.worth.result import value_gains
 
 CURVE, BASELINES = "label_curve", "baseline_classifiers"  # the stages
+LOCAL = ("spent", "steps")  # of what gains are worth: told by seconds of this machine, so no part of what is published
 # What a user would not compute without generated images, beside the arms that show whether they help.
 MAKING = ("scorer", "expansion_plan", "prior", "generator", "generator_onnx", "generated_images", "accepted_images",
           "mixed_dataset")  # fmt: skip
@@ -52,13 +56,12 @@ def collect_gains(
     if settings.worth is not None:
         curve = LabelCurve.from_dict(read_json(inputs[CURVE] / LABEL_CURVE))
         found = value_gains(curve, verdict, generated=generated, prices=prices, seconds=spent)
-    baselines = read_manifest(inputs[BASELINES])["settings"]["baselines"]
     labels = read_rows(find_shards(inputs["real_images"], "test"))["label"].to_numpy()
     measured = Measured(
         verdict,
         _read_answers(inputs["verdict"] / RUNS, len(labels)),
         labels,
-        baselines,
+        read_trained(inputs),
         found,
         suspects,
         "prior" in inputs,
@@ -67,6 +70,15 @@ def collect_gains(
     )
     steps = rank_steps(measured)
     return None if found is None else {**found, "steps": steps}, steps
+
+
+def read_trained(inputs: Mapping[str, Path]) -> dict[str, dict[str, Any]]:
+    """The arms on real images as they were trained, by what they do: without auto, and without their strength."""
+    written = read_manifest(inputs[BASELINES])["settings"]["baselines"]
+    arms = {name: Arm.model_validate(keys) for name, keys in written.items()}
+    policy = read_policy(read_json(inputs["training_policy"] / POLICY))
+    trained = read_settled(settle_arms(arms, policy), read_json(inputs[BASELINES] / RESULTS))
+    return {name: arm.spell_out().model_dump(mode="json") for name, arm in trained.items()}
 
 
 def _read_answers(path: Path, images: int) -> dict[str, np.ndarray]:

@@ -6,7 +6,7 @@ pool may be a folder of images without class folders. The module does not know w
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,6 +25,7 @@ from ops.sources.splitting import LoadedSplit, keep_undrawn
 
 Shape = tuple[int, int, int]
 OWN = ("fit", "background")  # keys that a pool takes over from the labelled images' source, unless it has them
+PROBED = 16  # images that are opened at first where one is looked for; then twice as many, again and again
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,9 +73,7 @@ def read_pool(spec: SourceSpec, shape: Shape) -> PoolImages:
     ------
     UserError : the pool is empty, or its images cannot be brought to this shape; else as `read_source`.
     """
-    height, width, channels = shape
-    if height == width:
-        spec = spec.model_copy(update={"size": height})
+    spec = _resize(spec, shape)
     converter = Converter(spec)
     if spec.skip_copies:  # later splits decide what is left out
         read = read_source(spec)
@@ -84,14 +83,42 @@ def read_pool(spec: SourceSpec, shape: Shape) -> PoolImages:
         images, conversions = part.stack.images, dict(sorted(converter.counts.items()))
     if not len(images):
         raise UserError(f"the pool '{spec.name}' is empty: {spec.root} has no training images")
-    if images.shape[3] == 1 < channels:
-        images = np.repeat(images, channels, axis=3)
+    images = _fit(spec, images, shape)
+    return PoolImages(images, number_repeats(content_ids(images)), conversions)
+
+
+def has_others(spec: SourceSpec, shape: Shape, known: Collection[str]) -> bool:
+    """Whether some image of the pool in `shape`, before splits are drawn from it, has none of these content ids.
+
+    Images are opened until one is found, as a rule among the first ones. Raises as `read_pool` for those.
+    """
+    spec = _resize(spec, shape)
+    listing = _list_train(spec)
+    count, start, step = len(listing.labels), 0, PROBED
+    while start < count:
+        rows = np.arange(start, min(start + step, count))
+        images = load_images(spec, listing, rows, listing.labels[rows], Converter(spec), None).stack.images
+        if len(images) and not set(content_ids(_fit(spec, images, shape))).issubset(known):
+            return True
+        start, step = start + step, 2 * step
+    return False
+
+
+def _resize(spec: SourceSpec, shape: Shape) -> SourceSpec:
+    """The description with the size of square images."""
+    return spec.model_copy(update={"size": shape[0]}) if shape[0] == shape[1] else spec
+
+
+def _fit(spec: SourceSpec, images: np.ndarray, shape: Shape) -> np.ndarray:
+    """The images with as many channels as `shape` has; UserError for any that cannot have that shape."""
+    if images.shape[3] == 1 < shape[2]:
+        images = np.repeat(images, shape[2], axis=3)
     if images.shape[1:] != shape:
         raise UserError(
             f"the pool '{spec.name}' has images of {name_shape(images.shape[1:])}, the labelled ones are"
             f" {name_shape(shape)}: {_explain(images.shape[1:], shape)}"
         )
-    return PoolImages(images, number_repeats(content_ids(images)), conversions)
+    return images
 
 
 def _explain(found: tuple[int, ...], wanted: Shape) -> str:

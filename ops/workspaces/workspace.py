@@ -26,7 +26,6 @@ from ops.settings.reading import read_yaml, shorten
 from ops.workspaces.names import check_name
 
 PARAMS, PIPELINE = "params.yaml", "dvc.yaml"
-NEW_WORKSPACE = "growset init FOLDER --example writes one"
 ACTIVE = "expansions"  # its list of active expansions
 ENVIRONMENT = "GROWSET_HOME"
 STAGE = "DVC_STAGE"  # DVC sets it for the commands of its stages
@@ -155,16 +154,16 @@ class Workspace:
             return
         if missing := [stage for stage in STAGES if stage not in stages]:
             raise UserError(
-                f"{path} lacks the stage {missing[0]}, so an older Growset wrote it; replace Growset's stages in it by"
-                f" those that a new workspace has ({NEW_WORKSPACE})"
+                f"{path} lacks the stage {missing[0]}, so an older Growset wrote it; bring the workspace up to date"
+                " with: growset upgrade"
             )
 
     def stage_version(self, stage: str) -> int:
         versions = self._section("stage_versions")
         if stage not in versions:
             raise UserError(
-                f"stage_versions.{stage} is missing in {self.root / PARAMS}; add it as a new workspace has it"
-                f" ({NEW_WORKSPACE})"
+                f"stage_versions.{stage} is missing in {self.root / PARAMS}, so an older Growset wrote it; bring the"
+                " workspace up to date with: growset upgrade"
             )
         version = versions[stage]
         if type(version) is not int or version < 1:

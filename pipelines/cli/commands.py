@@ -13,7 +13,7 @@ import click
 from ops.chain.driver import FIRST, Chain, validate
 from ops.chain.figures import write_figures
 from ops.chain.parts.pools import open_pool
-from ops.chain.real_images import describe_source, read_real, source_content
+from ops.chain.real_images import describe_source, read_labelled, source_content
 from ops.chain.updating import find_pending
 from ops.errors import GeneratorNotUsed, UserError
 from ops.files.manifests import PUBLISHED
@@ -108,7 +108,7 @@ def rehearse_expansion(
     started, name = time.monotonic(), name_rehearsal(expansion)
     recipe = validate(replace(workspace, changes=changes), expansion)
     with exclusive_run(workspace, name):
-        train, pool = read_real(workspace, recipe).subset.splits["train"], None
+        train, pool = read_labelled(workspace, recipe)["train"], None
         named = recipe.prior.pool if isinstance(recipe.prior, PoolSettings) else recipe.data.unlabelled
         if named is not None:
             spec = open_pool(workspace, named, recipe.source)
@@ -240,7 +240,9 @@ def show_result(result: Mapping[str, Any]) -> None:
         show(name, row, f"  {format_points(row['over_baseline'])}")
     click.echo(f"\n{result['sentence']}")
     if "worth" in result:
-        for sentence in (*result["worth"]["sentences"], result["worth"]["steps"]["sentence"]):
+        worth = result["worth"]
+        spent = worth.get("spent")  # absent from an older report
+        for sentence in (*worth["sentences"], *([spent] if spent else []), worth["steps"]["sentence"]):
             click.echo(sentence)
     click.echo(f"report: {result['report']}")
     click.echo(describe_duration(result["seconds"]))

@@ -6,7 +6,7 @@ from typing import Any
 import click
 
 from ops.chain.driver import FIRST
-from ops.chain.real_images import read_real
+from ops.chain.real_images import read_labelled
 from ops.datasets.axes import to_nchw
 from ops.datasets.pixels import read_split
 from ops.machine.durations import describe_estimate
@@ -81,7 +81,7 @@ def _introduce(pace: Pace, name: str) -> str:
 def _read_images(workspace: Workspace, seen: Prospect) -> Images:
     """The training and validation images: the stored ones if they are current, else those of the source."""
     if FIRST in seen.stale:
-        splits = read_real(workspace, seen.recipe).subset.splits
+        splits = read_labelled(workspace, seen.recipe)
     else:
         stored = workspace.output(seen.expansion, FIRST)
         splits = {split: read_split(stored, split) for split in ("train", "validation")}

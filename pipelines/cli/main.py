@@ -30,6 +30,7 @@ from pipelines.cli.overview import OrderedGroup
 from pipelines.cli.recommending import recommend
 from pipelines.cli.study import study
 from pipelines.cli.theory import theory
+from pipelines.cli.upgrading import upgrade
 
 
 class GrowsetGroup(OrderedGroup):
@@ -342,7 +343,7 @@ def completion(shell: str) -> None:
     click.echo(completer(main, {}, "growset", "_GROWSET_COMPLETE").source())
 
 
-for command in (*COMMANDS, bench, compare, generate, docs, explore, recommend, study, theory):
+for command in (*COMMANDS, bench, compare, generate, docs, explore, recommend, study, theory, upgrade):
     main.add_command(command)
 
 

@@ -39,6 +39,7 @@ SECTIONS: dict[str, dict[str, str]] = {
     },
     "Help and upkeep": {
         "docs": "Read the documentation.",
+        "upgrade": "Add what a workspace of an older Growset lacks.",
         "completion": "Print a script that completes commands in your shell.",
         "ui": "Start the Dagster UI on this machine.",
         "materialize": "Run one stage. dvc.yaml calls this.",

@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from ops.chain.driver import FIRST, validate
-from ops.chain.real_images import read_real
+from ops.chain.real_images import read_labelled
 from ops.datasets.pixels import read_rows
 from ops.datasets.shards import find_shards
 from ops.errors import GrowsetError, UserError
@@ -142,7 +142,7 @@ def _read_steps(workspace: Workspace, seen: Prospect) -> dict[str, Any] | None:
 def _foresee_variants(workspace: Workspace, seen: Prospect, *, quiet: bool) -> dict[str, Any]:
     """What each arm with variants will show at the first seed, as plain JSON; printed unless `quiet`."""
     if FIRST in seen.stale:
-        labels = read_real(workspace, seen.recipe).subset.splits["train"].labels
+        labels = read_labelled(workspace, seen.recipe)["train"].labels
     else:
         labels = read_rows(find_shards(workspace.output(seen.expansion, FIRST), "train"))["label"].to_numpy()
     from ops.classifiers.variants.accounting import describe  # loads torch

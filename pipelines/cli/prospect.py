@@ -12,7 +12,7 @@ import numpy as np
 from ops.chain.contents import read_contents
 from ops.chain.driver import FIRST, validate
 from ops.chain.parts.pools import open_pool
-from ops.chain.real_images import describe_source, describe_unlabelled, read_real
+from ops.chain.real_images import bound_growing, describe_source, describe_unlabelled, read_labelled
 from ops.chain.updating import find_downstream
 from ops.datasets.folds import LARGE
 from ops.datasets.unlabelled import CLASS_NAME
@@ -22,7 +22,7 @@ from ops.machine.parallel import available_cores
 from ops.machine.progress import Sink
 from ops.planning.cost import Images, estimate_rest, estimate_seconds
 from ops.planning.counting import Counted, count_source
-from ops.planning.floors import describe_lack
+from ops.planning.floors import find_lack
 from ops.planning.plan import ExpansionPlan, plan_expansion, require_growth
 from ops.planning.resolution import Resolution, find_resolution, warn_of_resolution
 from ops.planning.speeds import Speeds, guess_speeds
@@ -66,8 +66,7 @@ class Prospect:
 
     def list_warnings(self) -> list[str]:
         """A sentence on each thing that makes a verdict or a generator unlikely."""
-        grown = self.plan.classes
-        lack = describe_lack(np.array([entry.real for entry in grown]), [entry.name for entry in grown])
+        lack = find_lack(self.recipe.data, self.counted)
         few = None if lack is None else f"{lack}; `growset run` asks for --force"
         found = (few, warn_of_resolution(self.resolution, self.recipe.verdict.folds), self._warn_of_seeds())
         return [warning for warning in found if warning]
@@ -108,8 +107,8 @@ def foresee(workspace: Workspace, expansion: str, recipe: Recipe, counted: Count
     others = describe_unlabelled(workspace, recipe)
     grown, names = counted.images["train"], counted.class_names
     if others is not None:  # those of another source that are labelled too are not known before they are read
-        own = 0 if recipe.data.unlabelled == recipe.source else grown.sum()
-        grown, names = np.array([max(grown.sum(), own + count_pool(others))]), (CLASS_NAME,)
+        bound = bound_growing(int(grown.sum()), describe_source(workspace, recipe), others)
+        grown, names = np.array([bound]), (CLASS_NAME,)
     plan = plan_expansion(grown, names, recipe.plan)
     require_growth(plan, recipe.plan)
     stale = _find_stale(workspace, expansion, recipe)
@@ -130,7 +129,7 @@ def read_exactly(workspace: Workspace, seen: Prospect) -> Prospect:
     recipe = validate(workspace, seen.expansion)
     if seen.counted.is_exact:
         return seen
-    splits = read_real(workspace, recipe).subset.splits
+    splits = read_labelled(workspace, recipe)
     train = splits["train"]
     images = {split: np.bincount(data.labels, minlength=len(train.class_names)) for split, data in splits.items()}
     height, width, channels = train.images.shape[1:]

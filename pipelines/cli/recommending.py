@@ -4,8 +4,8 @@ import json
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from functools import cached_property, partial
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -105,12 +105,16 @@ def fit_race(race: Any, minutes: float, sink: Any) -> dict[str, list[dict[str, A
 
 @dataclass(frozen=True, eq=False)
 class Estimate:
-    """How long a recipe, whose file is `path`, takes at this machine's `pace` if no other recipe shares its stages."""
+    """How long a recipe, whose file is `path`, takes at this machine's `pace` if no other recipe shares its stages.
+
+    known: seconds per stage and of all the rest, by the share of its steps; a share is estimated once.
+    """
 
     name: str
     pace: Any
     path: Path
     recipe: Any
+    known: dict[float, tuple[dict[str, float], float]] = field(default_factory=dict, repr=False)
 
     def change(self, share: float) -> dict[str, Any]:
         """The changes with which it takes this share of its steps, but for the fewest with which networks can learn."""
@@ -120,24 +124,27 @@ class Estimate:
 
     def count_seconds(self, share: float, *, whole: bool = True) -> float:
         """Of the chain with this share of its steps, up to the classifiers unless it is `whole`."""
-        from ops.recipe.changes import change_content
-        from ops.recipe.loading import parse_recipe
         from ops.study.comparing.rungs import TRAINED
 
-        content = change_content(self._content, self._scale(share), self.path)[0]
-        seconds, rest = self.pace.estimate(parse_recipe(content, self.path), None)
+        if share not in self.known:
+            self.known[share] = self._estimate(share)
+        seconds, rest = self.known[share]
         return float(rest + sum(value for stage, value in seconds.items() if whole or stage in TRAINED))
+
+    def _estimate(self, share: float) -> tuple[dict[str, float], float]:
+        """Seconds per stage, and of all the rest."""
+        from ops.recipe.changes import change_recipe
+
+        changes = self._scale(share)
+        found: tuple[dict[str, float], float] = self.pace.estimate(
+            change_recipe(self.path, changes)[0] if changes else self.recipe, None
+        )
+        return found
 
     def _scale(self, share: float) -> dict[str, Any]:
         from ops.planning.fitting import scale_steps
 
         return {} if share == 1 else scale_steps(self.recipe, share)
-
-    @cached_property
-    def _content(self) -> Any:
-        from ops.settings.reading import read_yaml
-
-        return read_yaml(self.path)
 
 
 def share_steps(estimates: Sequence[Estimate], minutes: float, cores: int) -> dict[str, list[dict[str, Any]]]:

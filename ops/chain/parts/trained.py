@@ -16,6 +16,7 @@ from ops.recipe.contrastive_arms import find_largest_batch
 from ops.recipe.costs import measure_cost
 from ops.recipe.counterparts import name_kind, pair_counterparts
 from ops.recipe.design import Metric
+from ops.recipe.schema import Recipe
 from ops.stages.materialization import StageRun
 from ops.verdict.picks import pick_best
 from ops.verdict.records import Budget, Kind
@@ -24,7 +25,10 @@ from ops.verdict.records import Budget, Kind
 @dataclass(frozen=True)
 class Trained:
     """The results of the two sides: `results` holds the results.json of each side's stage, `arms` the arms as they were
-    trained, and `written` as the recipe has them, perhaps with auto."""
+    trained, and `written` as the recipe has them, perhaps with auto.
+
+    In a race the expanded side may be missing from `results`; kinds, entries and rates are then those of the baselines.
+    """
 
     results: Mapping[str, Mapping[str, Any]]
     arms: Mapping[str, Mapping[str, Arm]]
@@ -41,6 +45,11 @@ class Trained:
         return {arm: self.results[side]["arms"][arm] for arm, side in self.sides.items()}
 
     @property
+    def rates(self) -> dict[str, list[float]]:
+        """The accuracy of each trained arm on each class of validation; nan for a class without images."""
+        return list_rates(self.entries)
+
+    @property
     def kinds(self) -> dict[str, Kind]:
         """The kind of each trained arm; a placebo is trained beside the expanded arms and is none of them."""
         found = {arm: name_kind(arm, self.arms[BASELINES], self.arms[EXPANDED]) for arm in self.sides}
@@ -49,7 +58,8 @@ class Trained:
     @property
     def left_out_by_controller(self) -> list[str]:
         """Trained arms of the expanded side whose generated images the controller left out: baselines, in fact."""
-        return [arm for arm in self.results[EXPANDED]["arms"] if not uses_generated(self.arms[EXPANDED][arm])]
+        expanded = self.results.get(EXPANDED, {"arms": {}})
+        return [arm for arm in expanded["arms"] if not uses_generated(self.arms[EXPANDED][arm])]
 
     @property
     def counterparts(self) -> list[tuple[str, str]]:
@@ -116,6 +126,21 @@ class Trained:
 
 def read_trained(run: StageRun) -> Trained:
     """From the folders of the two stages that train the arms."""
-    results = {side: read_json(run.inputs[side] / RESULTS) for side in (BASELINES, EXPANDED)}
-    written = {BASELINES: run.recipe.baselines, EXPANDED: run.recipe.expanded}
-    return Trained(results, {side: read_settled(arms, results[side]) for side, arms in written.items()}, written)
+    return join_sides(run.recipe, {side: read_json(run.inputs[side] / RESULTS) for side in (BASELINES, EXPANDED)})
+
+
+def join_sides(recipe: Recipe, results: Mapping[str, Mapping[str, Any]]) -> Trained:
+    """The arms of a recipe by the results.json of each side that was trained."""
+    written = {BASELINES: recipe.baselines, EXPANDED: recipe.expanded}
+    return Trained(
+        results, {side: read_settled(arms, results.get(side, {})) for side, arms in written.items()}, written
+    )
+
+
+def list_rates(entries: Mapping[str, Mapping[str, Any]]) -> dict[str, list[float]]:
+    """The accuracy of arms on each class of validation, from their entries in results.json; nan for a class without
+    images."""
+    return {
+        arm: [float("nan") if rate is None else rate for rate in entry["validation_per_class"]]
+        for arm, entry in entries.items()
+    }

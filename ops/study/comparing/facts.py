@@ -12,29 +12,23 @@ from typing import Any
 import numpy as np
 
 from ops.chain.contents import FIRST
-from ops.errors import UserError
 from ops.files.manifests import read_manifest
 from ops.files.outputs import REPORT
 from ops.study.comparing.ranking import Ranking, Standing, rank_recipes
 from ops.study.comparing.recipes import Candidate, Finished, describe_candidate, read_finished
-from ops.study.comparing.same_images import require_same_images, require_same_questions
+from ops.study.comparing.same_images import FEWEST, require_same_images, require_same_questions, require_several
 from ops.study.comparing.telling import list_warnings, tell_ranking
 from ops.verdict.estimate import Interval
 from ops.verdict.evaluation_count import find_looks
 from ops.verdict.points import format_points
 from ops.workspaces.workspace import Workspace
 
-FEWEST = 2  # recipes of a comparison
-
 
 def compare_recipes(workspace: Workspace, names: Sequence[str]) -> dict[str, Any]:
     """The comparison of recipes with these names. UserError for too few, for a name that is wrong or given twice, and
     for recipes of different images, metrics or folds."""
-    if len(set(names)) < len(names):
-        twice = next(name for name in names if names.count(name) > 1)
-        raise UserError(f"'{twice}' is named twice; name each recipe once")
-    if len(names) < FEWEST:
-        raise UserError(f"a comparison needs at least {FEWEST} recipes; of one, the report says all: growset report")
+    lack = f"a comparison needs at least {FEWEST} recipes; of one, the report says all: growset report"
+    require_several(names, lack)
     candidates = [describe_candidate(workspace, name) for name in names]
     require_same_images(candidates)
     finished = [read_finished(workspace, each) for each in candidates if each.pending is None]

@@ -22,11 +22,10 @@ from ops.stages.materialization import Runtime
 from ops.study.comparing.halving import run_rungs
 from ops.study.comparing.recipes import Candidate
 from ops.study.comparing.rungs import Rung, run_rung
-from ops.study.comparing.same_images import RULE, require_same_images
+from ops.study.comparing.same_images import FEWEST, RULE, require_same_images, require_several
 from ops.workspaces.races import RaceWorkspace
 from ops.workspaces.workspace import Workspace
 
-FEWEST = 2  # recipes of a race
 PLANNED, RUNGS, COPY = "race.json", "rungs.json", "copy.json"
 Plan = Mapping[str, Sequence[Changes]]
 """By recipe the changes to its steps in each rung, and last those of the winner's whole run."""
@@ -35,15 +34,12 @@ Plan = Mapping[str, Sequence[Changes]]
 def require_race(workspace: Workspace, names: Sequence[str]) -> None:
     """UserError unless recipes with these names can race: two or more, of the same images, judged by the same score on
     one split."""
-    if len(set(names)) < len(names):
-        twice = next(name for name in names if names.count(name) > 1)
-        raise UserError(f"'{twice}' is named twice; name each recipe once")
-    if len(names) < FEWEST:
-        found = f"here is {names[0]} alone" if names else "here is none"
-        raise UserError(
-            f"a race needs at least {FEWEST} recipes of the same images, and {found}; make another one with:"
-            " growset new NAME --from RECIPE --source SOURCE"
-        )
+    found = f"here is {names[0]} alone" if names else "here is none"
+    require_several(
+        names,
+        f"a race needs at least {FEWEST} recipes of the same images, and {found}; make another one with:"
+        " growset new NAME --from RECIPE --source SOURCE",
+    )
     recipes = {name: workspace.load_recipe(name, active=False) for name in names}
     for name, recipe in recipes.items():
         if recipe.verdict.folds is not None:

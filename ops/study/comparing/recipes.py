@@ -17,6 +17,7 @@ import polars as pl
 from ops.chain.contents import FIRST, read_contents
 from ops.chain.parts.classifiers import BASELINES, EXPANDED
 from ops.chain.parts.fold_verdict import FoldAnswers
+from ops.chain.parts.trained import list_rates
 from ops.datasets.pixels import read_rows
 from ops.datasets.shards import find_shards
 from ops.errors import DamagedData
@@ -182,11 +183,7 @@ def _read_split(workspace: Workspace, name: str, verdict: Mapping[str, Any]) -> 
         own = runs.filter(pl.col("arm") == row["arm"]).partition_by("seed", maintain_order=True)
         correct[row["arm"]] = np.stack([part["correct"].to_numpy() for part in own])
     sides = [read_json(workspace.output(name, side) / RESULTS) for side in (BASELINES, EXPANDED)]
-    rates = {
-        arm: [float("nan") if rate is None else rate for rate in entry["validation_per_class"]]
-        for side in sides
-        for arm, entry in side["arms"].items()
-    }
+    rates = list_rates({arm: entry for side in sides for arm, entry in side["arms"].items()})
     generators, challenger = int(verdict["generators"]), verdict["challenger"]
     used = assign_generators(len(correct[challenger]), generators) if challenger and generators > 1 else None
     return _build_entrant(name, verdict, correct, rates, used), images

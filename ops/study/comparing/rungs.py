@@ -8,7 +8,7 @@ asked about a test image.
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -19,6 +19,7 @@ from ops.chain.contents import read_content
 from ops.chain.parts.answers import Network, evaluate, read_answers
 from ops.chain.parts.classifiers import BASELINES, EXPANDED, weights_file
 from ops.chain.parts.fold_chain import FIRST, WITHOUT_GENERATOR, find_refusal
+from ops.chain.parts.trained import join_sides
 from ops.datasets.axes import to_nchw
 from ops.datasets.pixels import read_split
 from ops.errors import UserError
@@ -27,10 +28,7 @@ from ops.files.manifests import read_manifest
 from ops.files.outputs import RESULTS
 from ops.files.storage import read_json
 from ops.machine.interruption import at, check
-from ops.recipe.automatic import read_settled, uses_generated
-from ops.recipe.counterparts import name_kind
 from ops.recipe.design import Metric
-from ops.recipe.schema import Recipe
 from ops.recipe.stages import STAGES, upstream
 from ops.stages.materialization import Runtime, materialize
 from ops.stages.several import assign_generators
@@ -38,12 +36,10 @@ from ops.study.comparing.pooling import Entrant, Pool, pool_arms
 from ops.study.comparing.same_images import RULE
 from ops.verdict.estimate import Interval
 from ops.verdict.picks import pick_best
-from ops.verdict.records import Kind
 from ops.workspaces.races import RaceWorkspace
 
 TRAINED = [stage for stage in STAGES if stage in {*upstream(EXPANDED), EXPANDED}]
 TAIL = 0.025
-LEFT_OUT = "the controller left the generated images of every arm out on validation"
 
 
 @dataclass(frozen=True)
@@ -70,10 +66,6 @@ class Rung:
     best: str
     best_score: float
     metric: Metric
-
-    @property
-    def scores(self) -> dict[str, float | None]:
-        return {row.recipe: row.score for row in self.rows}
 
     def to_dict(self) -> dict[str, Any]:
         return {**asdict(self), "rows": [row.to_dict() for row in self.rows]}
@@ -128,7 +120,6 @@ def train_recipe(workspace: RaceWorkspace, name: str, runtime: Runtime) -> str |
 
 def read_entrant(workspace: RaceWorkspace, name: str, refusal: str | None, runtime: Runtime) -> Entrant:
     """The recipe's arms with their answers about the validation images."""
-    recipe, real = workspace.load_recipe(name), workspace.output(name, FIRST)
     sides = [BASELINES] if refusal else [BASELINES, EXPANDED]
     results = {side: read_json(workspace.output(name, side) / RESULTS) for side in sides}
     networks = [
@@ -139,7 +130,7 @@ def read_entrant(workspace: RaceWorkspace, name: str, refusal: str | None, runti
     ]
     contents = [read_manifest(workspace.output(name, side))["content"] for side in sides]
     scratch = workspace.staging(hash_json(["validation answers", *contents]))
-    held = read_split(real, "validation")
+    held = read_split(workspace.output(name, FIRST), "validation")
     progress = runtime.progress(f"{name}: validation images", len(networks), "networks")
     images = to_nchw(held.images)
     evaluate(networks, images, held.labels, scratch=scratch, workers=runtime.workers, progress=progress)
@@ -147,38 +138,24 @@ def read_entrant(workspace: RaceWorkspace, name: str, refusal: str | None, runti
     for network in networks:
         answers.setdefault(network.arm, []).append(read_answers(network, scratch).correct)
     shutil.rmtree(scratch)
-    entries = {arm: entry for found in results.values() for arm, entry in found["arms"].items()}
-    kinds = name_kinds(recipe, results)
+    trained = join_sides(workspace.load_recipe(name), results)
+    kinds = trained.kinds
     used = results[EXPANDED]["generators"] if EXPANDED in results else 1
-    seeds = min((len(answers[arm]) for arm in entries if kinds[arm] == "expanded"), default=0)
+    seeds = min((len(answers[arm]) for arm, kind in kinds.items() if kind == "expanded"), default=0)
     return Entrant(
         name,
-        {arm: np.stack(answers[arm]) for arm in entries},
+        {arm: np.stack(answers[arm]) for arm in kinds},
         kinds,
-        {arm: entry["validation"] for arm, entry in entries.items()},
-        {
-            arm: [float("nan") if rate is None else rate for rate in entry["validation_per_class"]]
-            for arm, entry in entries.items()
-        },
+        {arm: entry["validation"] for arm, entry in trained.entries.items()},
+        trained.rates,
         assign_generators(seeds, used) if used > 1 and seeds else None,
     )
 
 
-def name_kinds(recipe: Recipe, results: Mapping[str, Mapping[str, Any]]) -> dict[str, Kind]:
-    """The kind of each trained arm, by the results.json of each side that was trained, as `Trained.kinds`: an arm whose
-    generated images the controller left out is a baseline."""
-    settled = read_settled(recipe.expanded, results.get(EXPANDED, {}))
-    kinds: dict[str, Kind] = {}
-    for found in results.values():
-        for arm in found["arms"]:
-            left_out = arm not in recipe.baselines and not uses_generated(settled[arm])
-            kinds[arm] = "baseline" if left_out else name_kind(arm, recipe.baselines, settled)
-    return kinds
-
-
 def _score(pool: Pool, entrant: Entrant, best: str, metric: Metric, refusal: str | None) -> Row:
+    if refusal is not None:
+        return Row(entrant.recipe, None, None, None, refusal)
     arm = entrant.pick("expanded")
-    if arm is None or pool.setup is None:
-        return Row(entrant.recipe, None, None, None, refusal or LEFT_OUT)
+    assert arm is not None and pool.setup is not None, "without a refusal some arm learnt from generated images"
     gap = pool.setup.comparison.differ(pool.challengers[entrant.recipe], best, metric, tail=TAIL)
     return Row(entrant.recipe, arm, entrant.validation[arm], gap, None)

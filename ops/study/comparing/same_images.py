@@ -17,6 +17,15 @@ from ops.study.comparing.recipes import Candidate, Finished
 from ops.verdict.metric import NAMES
 
 RULE = "recipes are compared on one source, with the same training, validation and test images"
+FEWEST = 2  # recipes of a comparison, or of a race
+
+
+def require_several(names: Sequence[str], lack: str) -> None:
+    """UserError for a name that is given twice, and with the sentence `lack` for fewer names than FEWEST."""
+    if twice := next((name for place, name in enumerate(names) if name in names[:place]), None):
+        raise UserError(f"'{twice}' is named twice; name each recipe once")
+    if len(names) < FEWEST:
+        raise UserError(lack)
 
 
 def require_same_images(candidates: Sequence[Candidate]) -> None:

@@ -33,24 +33,26 @@ def read_prices(settings: PriceSettings | None) -> Prices:
     return Prices(currency, **{key: amount for key, (amount, _) in found.items()})
 
 
-def tell_price(worth: Worth, classes: int, prices: Prices, seconds: float | None) -> str | None:
-    """A sentence on what so many labels would cost, and on what the images did; None where no price is known.
+def tell_price(worth: Worth, classes: int, prices: Prices) -> str | None:
+    """A sentence on what so many labels would cost; None where no price of a label is known.
 
     A loss is worth no labels, and a gain that is not told from 0 is not shown to be, so these have no price then.
+    """
+    if prices.label is None or worth.low <= 0.0:
+        return None
+    labels = [each * classes for each in (worth.estimate, worth.low, worth.high)]
+    estimate, low, high = (prices.tell(each * prices.label) for each in labels)
+    more = "more than " * (worth.high == worth.most)
+    least = "more than " * (worth.estimate == worth.most)
+    return f"That many labels, in all {classes} classes, cost {least}{estimate} ({low} to {more}{high})."
+
+
+def tell_time(prices: Prices, seconds: float | None) -> str | None:
+    """A sentence on what the machine's time cost; None where no price of an hour is known.
 
     seconds: that making the images took; None where it is not known.
     """
-    parts = []
-    if prices.label is not None and worth.low > 0.0:
-        labels = [each * classes for each in (worth.estimate, worth.low, worth.high)]
-        estimate, low, high = (prices.tell(each * prices.label) for each in labels)
-        more = "more than " * (worth.high == worth.most)
-        least = "more than " * (worth.estimate == worth.most)
-        parts.append(f"that many labels, in all {classes} classes, cost {least}{estimate} ({low} to {more}{high})")
-    if prices.hour is not None:
-        spent = "was not measured here" if seconds is None else f"cost {prices.tell(prices.hour * seconds / HOUR)}"
-        parts.append(f"this machine's time to make the images {spent}")
-    if not parts:
+    if prices.hour is None:
         return None
-    told = "; ".join(parts)
-    return f"{told[0].upper()}{told[1:]}."
+    spent = "was not measured here" if seconds is None else f"cost {prices.tell(prices.hour * seconds / HOUR)}"
+    return f"This machine's time to make the images {spent}."

@@ -19,13 +19,18 @@ def order_images(units: IntArray, seed: int) -> IntArray:
     return np.lexsort((rng.permutation(len(units)), turns))
 
 
+def count_part(images: int, share: float) -> int:
+    """How many images of a class of so many a share of the labels is: rounded, and at least one."""
+    return max(1, round(share * images))
+
+
 def take_part(labels: IntArray, order: IntArray, share: float) -> IntArray:
-    """Rows, rising, of the first images of each class in `order` [n]: its `share`, rounded, and at least one.
+    """Rows, rising, of the first images of each class in `order` [n]: as many as `count_part` says.
 
     A larger share contains every smaller one.
     """
     chosen = []
     for label in np.unique(labels):
         own = order[labels[order] == label]
-        chosen.append(own[: max(1, round(share * len(own)))])
+        chosen.append(own[: count_part(len(own), share)])
     return np.sort(np.concatenate(chosen))

@@ -18,7 +18,7 @@ from ops.verdict.same_compute import name_way
 from ops.verdict.worth.curve import Fit, LabelCurve, fit_curve
 from ops.verdict.worth.labels import REACH, Gain, Worth, convert_gain
 from ops.verdict.worth.law import LEAST_SIZES
-from ops.verdict.worth.money import Prices, tell_price
+from ops.verdict.worth.money import Prices, tell_price, tell_time
 from ops.verdict.worth.telling import explain_worth, tell_worth
 
 DRAWS, LUCK = 2000, 0  # of laws and gains, and the seed of both
@@ -43,6 +43,8 @@ def value_gains(
 ) -> dict[str, Any]:
     """What report, card and terminal show, as plain JSON: `sentences`, `rows`, the curve with its law, and `enough`.
 
+    `spent`, a sentence or None, is what the time cost: it stands apart because it differs wherever the chain is run.
+
     verdict: the content of verdict.json. generated: images that the challenger learnt from beside the real ones.
     seconds: that making them took; None where it is not known.
     """
@@ -52,6 +54,7 @@ def value_gains(
         "rows": [],
         "law": None,
         "more_labels": None,
+        "spent": None,
     }
     if not curve.is_enough:
         return {**found, "sentences": [_tell_lack(curve)]}
@@ -65,12 +68,13 @@ def value_gains(
     rows = [
         convert(row["arm"], row["difference"]) for row in verdict["contrasts"] if row["against"] == verdict["baseline"]
     ]
-    sentences = []
+    sentences, spent = [], None
     if verdict["challenger"] is not None:
         what = f"These {generated:,} generated images"
         sentences = [explain_worth(rows[0].worth, what, confidence)]
-        if money := tell_price(rows[0].worth, curve.classes, prices, seconds):
+        if money := tell_price(rows[0].worth, curve.classes, prices):
             sentences.append(money)
+        spent = tell_time(prices, seconds)
     rows += [
         convert(name_way(row), row["over_baseline"])
         for row in verdict["same_compute"]
@@ -86,6 +90,7 @@ def value_gains(
     return {
         **found,
         "more_labels": more,
+        "spent": spent,
         "rows": [row.to_dict() for row in rows],
         "law": _describe_law(fit, curve),
         "sentences": sentences,

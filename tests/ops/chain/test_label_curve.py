@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,11 +12,16 @@ import pytest
 
 from ops.chain import label_curve
 from ops.chain.parts.classifiers import BASELINES
+from ops.chain.publishing import build_dataset, identify_publication
+from ops.chain.report import build_report
 from ops.classifiers.runs import Contest, train_runs
-from ops.files.outputs import LABEL_CURVE, REPORT, RESULTS, WORTH
+from ops.datasets import pixels
+from ops.datasets.pixels import PixelDataset, read_shards
+from ops.files.outputs import CARD, LABEL_CURVE, REPORT, RESULTS, WORTH
 from ops.files.storage import read_json, write_json
 from ops.recipe.arms import Arm
 from ops.recipe.automatic import describe_settled, settle_arm
+from ops.recipe.fingerprints import list_inputs
 from ops.recipe.stages import STAGES
 from ops.recipe.worth import WorthSettings
 from ops.stages.materialization import Runtime, StageRun, find_staleness
@@ -27,7 +32,7 @@ from tests.workspaces import one_core
 
 
 def test_worth_adds_a_stage_and_leaves_the_rest_current(
-    finished_workspace: Path, edit_recipe: Callable[[Path, str, str], None]
+    finished_workspace: Path, tmp_path: Path, edit_recipe: Callable[[Path, str, str], None]
 ) -> None:
     workspace = Workspace(finished_workspace)
     assert read_json(workspace.output("digits", "label_curve") / LABEL_CURVE) == {}
@@ -49,11 +54,36 @@ def test_worth_adds_a_stage_and_leaves_the_rest_current(
     report = workspace.output("digits", "report")
     worth = read_json(report / WORTH)
     assert worth["enough"] and worth["rows"]
-    assert "This machine's time to make the images cost" in worth["sentences"][1] and "EUR" in worth["sentences"][1]
+    assert worth["spent"].startswith("This machine's time to make the images cost") and "EUR" in worth["spent"]
     states = {row["name"]: row["state"] for row in worth["steps"]["rows"]}
     assert (states["generated images"], states["half as many labels again"]) == ("open", "extrapolated")
     assert states["a prior"] == states["longer training"] == states["mixing images"] == "not measured"
-    assert "What gains are worth in real labels" in (report / REPORT).read_text(encoding="utf-8")
+    page = (report / REPORT).read_text(encoding="utf-8")
+    assert "What gains are worth in real labels" in page and "time to make the images cost" in page
+    assert_the_same_is_published_whatever_the_time(workspace, tmp_path)
+
+
+def assert_the_same_is_published_whatever_the_time(workspace: Workspace, folder: Path) -> None:
+    """The published dataset says what gains are worth, and its identity has nothing of how long a stage took."""
+    recipe = workspace.load_recipe("digits")
+    before = identify_publication(workspace, "digits", recipe)
+    told = read_json(workspace.output("digits", "report") / WORTH)
+    timings = workspace.timings("digits")
+    write_json(timings, {stage: 1000.0 + seconds for stage, seconds in read_json(timings).items()})
+    later = folder / "later"
+    later.mkdir()
+    inputs = {stage: workspace.output("digits", stage) for stage in list_inputs(recipe, "report")}
+    build_report(StageRun(workspace, "digits", "report", recipe, inputs, later, folder, "f" * 64, Runtime(workers=1)))
+    slower = read_json(later / WORTH)
+    assert slower["spent"] != told["spent"] and slower["steps"] != told["steps"]
+    write_json(workspace.output("digits", "report") / WORTH, slower)
+    assert identify_publication(workspace, "digits", recipe) == before
+    build_dataset(workspace, "digits", recipe, folder / "published")
+    kept = read_json(folder / "published" / WORTH)
+    assert kept == {key: value for key, value in told.items() if key not in ("spent", "steps")} and kept["sentences"]
+    assert "EUR" not in (folder / "published" / CARD).read_text(encoding="utf-8")
+    write_json(workspace.output("digits", "report") / WORTH, slower | {"rows": []})
+    assert identify_publication(workspace, "digits", recipe) != before
 
 
 def test_an_arm_of_the_controller_learns_from_fewer_labels_as_it_was_settled(
@@ -82,6 +112,13 @@ def test_an_arm_of_the_controller_learns_from_fewer_labels_as_it_was_settled(
         return train_runs(replace(contest, kept=None), *given)
 
     monkeypatch.setattr(label_curve, "train_runs", train)
+    decoded: list[str] = []
+
+    def read(paths: Sequence[Path]) -> PixelDataset:
+        decoded.extend(path.name.partition("-")[0] for path in paths)
+        return read_shards(paths)
+
+    monkeypatch.setattr(pixels, "read_shards", read)
     inputs = {"real_images": workspace.output("digits", "real_images"), BASELINES: stored}
     (out := tmp_path / "out").mkdir()
     run = StageRun(
@@ -90,3 +127,4 @@ def test_an_arm_of_the_controller_learns_from_fewer_labels_as_it_was_settled(
     with one_core():
         assert label_curve.build_label_curve(run)["arm"] == "gentle"
     assert [dict(contest.arms) for contest in met] == [{"gentle": settled}] * 2
+    assert sorted(decoded) == ["train", "validation"], "no image is decoded twice"

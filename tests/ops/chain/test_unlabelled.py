@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
 import pytest
 
-from ops.chain.real_images import read_real
+from ops.chain.real_images import describe_source, describe_unlabelled, read_labelled, read_real, try_source
 from ops.datasets.identity import content_ids
 from ops.datasets.pixels import read_split, write_shards
 from ops.files.manifests import read_manifest
 from ops.files.outputs import CARD, DATA, REPORT, RESULTS, VERDICT
 from ops.files.storage import read_json
 from ops.planning.work import count_work
+from ops.sources import pool
+from ops.sources.spec import SourceSpec
+from ops.sources.splitting import LoadedSplit
 from ops.workspaces.workspace import Workspace
 from pipelines.cli.plan_text import format_images
 from pipelines.cli.prospect import look_ahead
-from tests.priors import change_recipe, write_pool
+from tests.priors import change_recipe, pool_images, write_pool
 from tests.unlabelled import COPIES, RECIPE, SIMCLR, make_unlabelled_workspace, unlabelled_images
 from tests.workspaces import digit_splits, growset, one_core
 
@@ -81,6 +85,34 @@ def test_mistakes_give_one_sentence_before_anything_is_computed(root: Path) -> N
     test = digit_splits()["test"]
     write_shards(root / "images", test.select(test.labels == 1), prefix="test")
     refuse(root, "all labelled images of test are of class one, and a probe needs two classes or more")
+
+
+def test_a_check_opens_few_of_the_images_without_labels_and_a_run_all_of_them_once(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened, load = list[int](), pool.load_images
+
+    def count(spec: SourceSpec, listing: Any, rows: np.ndarray, *given: Any) -> LoadedSplit:
+        opened.append(len(rows))
+        return load(spec, listing, rows, *given)
+
+    monkeypatch.setattr(pool, "load_images", count)
+    workspace = Workspace(root)
+    recipe = workspace.load_recipe("digits")
+    source, others = describe_source(workspace, recipe), describe_unlabelled(workspace, recipe)
+    found = try_source(source, others, recipe, "as it is here")
+    assert (
+        opened == [pool.PROBED]
+        and found.growing == 32 + len(unlabelled_images()) == look_ahead(workspace, "digits").plan.classes[0].real
+    )
+    assert read_labelled(workspace, recipe).keys() == digit_splits().keys() and opened == [pool.PROBED]
+    real = read_real(workspace, recipe)
+    assert opened == [pool.PROBED, len(unlabelled_images())] and len(real.growing["train"]) <= found.growing
+
+
+def test_images_without_labels_in_another_shape_are_refused(root: Path) -> None:
+    write_pool(root, np.repeat(pool_images(), 3, axis=3))
+    refuse(root, "the pool 'others' has images of 16x16 RGB, the labelled ones are 16x16 grey")
 
 
 @pytest.mark.slow

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from ops.errors import UserError
+from ops.recipe import changes as changing
 from ops.recipe.changes import change_content, change_recipe, keep_effective, parse_changes, write_changes
-from ops.recipe.loading import load_recipe
+from ops.recipe.loading import KEPT, load_recipe, parse_recipe
+from ops.recipe.schema import Recipe
 from tests.workspaces import RECIPE, ROOT
 
 RECIPES = ROOT / "recipes"
@@ -153,3 +156,35 @@ def test_what_is_written_is_what_was_looked_at_and_comments_stay(tmp_path: Path,
     written = path.stat().st_mtime_ns
     write_changes(path, changes)
     assert path.stat().st_mtime_ns == written, "nothing differs any more"
+
+
+def test_a_changed_recipe_is_parsed_once_until_its_file_or_the_changes_differ(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parsed: list[Path | str] = []
+
+    def parse(content: dict[str, Any], where: Path | str) -> Recipe:
+        parsed.append(where)
+        return parse_recipe(content, where)
+
+    monkeypatch.setattr(changing, "parse_recipe", parse)
+    for _ in range(2):
+        for steps in (10, 20):
+            recipe, lines = change_recipe(path, {"generator.steps": steps})
+            assert recipe.generator.model_dump()["steps"] == steps and lines == [f"generator.steps: 60 -> {steps}"]
+            lines.clear()  # a caller's own
+    assert len(parsed) == 2
+    assert change_recipe(path, {"mix.real_weight": 2})[1] == ["mix.real_weight: 4.0 -> 2"]
+    assert change_recipe(path, {"mix.real_weight": 2.0})[1] == ["mix.real_weight: 4.0 -> 2.0"]
+    path.write_text(path.read_text().replace("steps: 60", "steps: 61"))
+    assert change_recipe(path, {"generator.steps": 10})[1] == ["generator.steps: 61 -> 10"]
+    assert len(parsed) == 5
+
+
+def test_more_recipes_than_a_race_has_stay_in_memory(path: Path) -> None:
+    others = [path.with_name(f"{number}.yaml") for number in range(25)]
+    assert len(others) < KEPT
+    for other in others:
+        other.write_text(path.read_text())
+    first = [load_recipe(other) for other in others]
+    assert all(load_recipe(other) is kept for other, kept in zip(others, first, strict=True))

@@ -18,9 +18,11 @@ import pytest
 
 from ops.datasets.pixels import PixelDataset, build_rows, write_shards
 from ops.files.manifests import MANIFEST, join_hashes
-from ops.files.outputs import RUNS
+from ops.files.outputs import POLICY, RUNS
 from ops.files.storage import write_json
+from ops.recipe.arms import RandAugment
 from ops.recipe.sections import ReportSettings
+from ops.recipe.settling import TrainingPolicy
 from ops.recipe.stages import STAGES
 from ops.report import charts
 from ops.report import page as page_module
@@ -369,6 +371,8 @@ def workspace(tmp_path: Path) -> Workspace:
     pl.DataFrame(rows, ["arm", "seed", "correct"], orient="row").write_parquet(folder["verdict"] / RUNS)
     write_json(folder["generated_images"] / "rounds.json", {"rounds": []})
     write_json(folder["prior"] / "prior.json", {})
+    chosen = TrainingPolicy(RandAugment(), "image", 60)
+    write_json(folder["training_policy"] / POLICY, chosen.to_dict())
     write_json(folder["generator"] / "losses.json", facts["losses"])
     write_json(folder["generator"] / "learning_curve.json", facts["quality"])
     write_json(folder["generator_onnx"] / "parity.json", facts["parity"])
@@ -415,7 +419,7 @@ def test_facts_match_the_stages_outputs(workspace: Workspace) -> None:
     assert list(facts["fingerprints"]) == list(STAGES["report"].inputs)
     assert facts["trainings"] == make_facts()["trainings"]
     gains = {row["name"]: row["gain"] and row["gain"]["estimate"] for row in facts["steps"]["rows"]}
-    assert gains["augmentation: auto against none"] == 0.25 and gains["more labels"] is None
+    assert gains["augmentation: randaugment against none"] == 0.25 and gains["more labels"] is None
     json.dumps(facts, allow_nan=False)
     page = render_page(facts)
     assert SENTENCE in page and "What would help most here" in page and facts["worth"] is None

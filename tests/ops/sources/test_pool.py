@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,9 +12,11 @@ from PIL import Image
 from ops.datasets.identity import content_ids, number_repeats
 from ops.datasets.pixels import PixelDataset, build_rows, write_shards
 from ops.errors import UserError
-from ops.sources.pool import adapt, count_pool, hash_pool, list_pool_files, read_pool
+from ops.sources import pool as reading
+from ops.sources.pool import PROBED, adapt, count_pool, has_others, hash_pool, list_pool_files, read_pool
 from ops.sources.reading import hash_source, read_source
 from ops.sources.spec import SourceSpec
+from ops.sources.splitting import LoadedSplit
 
 
 def draw(count: int, shape: tuple[int, int, int] = (8, 8, 1), seed: int = 0) -> np.ndarray:
@@ -139,3 +142,24 @@ def test_the_hash_is_that_of_a_source_and_changes_with_any_file(tmp_path: Path) 
     assert hash_pool(loose, tmp_path / "cache.json") == before
     save(tmp_path / "loose", draw(4))
     assert hash_pool(loose) != before
+
+
+@pytest.mark.parametrize("first", [0, PROBED - 1, PROBED, 3 * PROBED])
+def test_images_are_opened_until_one_is_found_that_is_not_known(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, first: int
+) -> None:
+    images = draw(4 * PROBED)
+    spec, ids = store(tmp_path / "pool", train=images), content_ids(images)
+    opened, load = 0, reading.load_images
+
+    def count(spec: SourceSpec, listing: Any, rows: np.ndarray, *given: Any) -> LoadedSplit:
+        nonlocal opened
+        opened += len(rows)
+        return load(spec, listing, rows, *given)
+
+    monkeypatch.setattr(reading, "load_images", count)
+    assert has_others(spec, (8, 8, 1), {*ids[:first], *ids[first + 1 :]})
+    assert first < opened <= max(PROBED, 3 * first)
+    assert not has_others(spec, (8, 8, 1), ids)
+    with pytest.raises(UserError, match="has images of 8x8 grey, the labelled ones are 9x8 grey"):
+        has_others(spec, (9, 8, 1), ids)

@@ -38,8 +38,12 @@ from tests.workspaces import ROOT, growset, one_core
 class Clockwork:
     """A machine on which a step of the generator takes a second, one of the classifiers two, and a verdict 100."""
 
+    def __init__(self) -> None:
+        self.asked: list[int] = []  # the generator's steps of each estimate
+
     def estimate(self, recipe: Recipe, policy: None) -> tuple[dict[str, float], float]:
         steps = recipe.generator.model_dump()["steps"]
+        self.asked.append(steps)
         return {"generator": steps, "baseline_classifiers": 2.0 * recipe.classifier.steps, "verdict": 100.0}, 10.0
 
 
@@ -59,6 +63,7 @@ def make_estimates(root: Path) -> list[Estimate]:
 def test_recipes_take_the_same_share_of_their_steps_and_the_verdict_counts_in_the_whole_run(tmp_path: Path) -> None:
     short, long = make_estimates(tmp_path)
     assert short.count_seconds(1.0, whole=False) == 700 + 1600 + 10 and long.count_seconds(1.0) == 1400 + 1600 + 110
+    assert short.count_seconds(1.0) == 700 + 1600 + 110 and short.pace.asked == [700], "a share is estimated once"
     plan = share_steps([short, long], 2 * 2700 / 60, 2)  # 2,700 s for the rung, which takes 5,320 s at full length
     (rung, whole), (other, longer) = plan["short"], plan["long"]
     assert rung["classifier.steps"] == other["classifier.steps"], "so equal baselines stay equal, and are made once"
@@ -89,7 +94,10 @@ def test_few_labelled_images_are_refused_unless_others_are_expanded(
     seen = prospect.look_ahead(workspace, "digits")
     few = replace(seen.counted, images={split: counts * 0 + 3 for split, counts in seen.counted.images.items()})
     recipe = recipe.model_copy(update={"data": recipe.data.model_copy(update={"unlabelled": unlabelled})})
-    monkeypatch.setattr(prospect, "look_ahead", lambda *given: replace(seen, counted=few, recipe=recipe))
+    found = replace(seen, counted=few, recipe=recipe)
+    warned = [warning for warning in found.list_warnings() if "asks for --force" in warning]
+    assert [warning.startswith("6 training images of 2 classes") for warning in warned] == [True] * (unlabelled is None)
+    monkeypatch.setattr(prospect, "look_ahead", lambda *given: found)
     monkeypatch.setattr(prospect, "read_exactly", lambda workspace, found: found)
     monkeypatch.setattr(prospect, "measure_pace", lambda *given: Clockwork())
     opened = open_race(workspace, ["digits"], 600)

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from ops.chain.parts.classifiers import BASELINES, EXPANDED
+from ops.chain.parts.trained import join_sides
 from ops.datasets.pixels import read_split
 from ops.errors import EnvironmentFault, UserError
 from ops.files.manifests import MANIFEST, join_hashes, seal
@@ -25,7 +26,7 @@ from ops.study.comparing import rungs
 from ops.study.comparing.halving import find_share, keep_best, run_rungs, share_time, size_rungs
 from ops.study.comparing.pooling import Entrant
 from ops.study.comparing.race import hold_race, list_rivals, open_race, require_race, settle_plan
-from ops.study.comparing.rungs import LEFT_OUT, TRAINED, Row, Rung, name_kinds, run_rung
+from ops.study.comparing.rungs import TRAINED, Row, Rung, run_rung
 from ops.workspaces.races import RaceWorkspace
 from ops.workspaces.workspace import Workspace
 from tests.compared import answer, enter, leave_outputs, make_compared
@@ -202,18 +203,17 @@ def test_a_rung_scores_the_best_arm_of_each_over_the_best_of_all_without(
     write_json(manifest, whole)
     found = run_rung(race, ["one", "two"], Runtime())
     one, two = found.rows
-    assert (found.best, found.best_score) == ("mixup", mixup.mean()) and found.scores == {
-        "one": grown.mean(),
-        "two": None,
-    }
+    assert (found.best, found.best_score) == ("mixup", mixup.mean())
+    assert (one.score, two.score) == (grown.mean(), None)
     assert one.over_best is not None and one.over_best.estimate == pytest.approx(grown.mean() - mixup.mean())
     gaps = (grown.mean(0) - mixup.mean(0)).var(ddof=1) / HELD
     assert one.over_best.standard_error >= np.sqrt(gaps) * 0.99
     assert (one.challenger, two.challenger, two.over_best, two.refusal) == ("grown", None, None, "noise")
     Rung(found.rows, found.best, found.best_score, found.metric).to_dict()
-    none = replace(placed, kinds=dict.fromkeys(placed.kinds, "baseline"))
-    arms["one"] = none
-    assert [row.refusal for row in run_rung(race, ["one", "two"], Runtime()).rows] == [LEFT_OUT, "noise"]
+    arms["one"] = replace(placed, kinds=dict.fromkeys(placed.kinds, "baseline"))
+    monkeypatch.setattr(rungs, "train_recipe", lambda area, name, runtime: f"noise in {name}")
+    rows = run_rung(race, ["one", "two"], Runtime()).rows
+    assert [(row.score, row.refusal) for row in rows] == [(None, "noise in one"), (None, "noise in two")]
 
 
 def test_an_arm_whose_generated_images_the_controller_left_out_is_a_baseline_in_a_race(workspace: Workspace) -> None:
@@ -223,11 +223,16 @@ def test_an_arm_whose_generated_images_the_controller_left_out_is_a_baseline_in_
     recipe = recipe.model_copy(update={"expanded": {"expanded": arm, "other": arm, "noise": noise}})
     arms: dict[str, Any] = {name: {} for name in recipe.expanded}
     settled = {"expanded": describe_settled(leave_out_generated(arm)), "other": describe_settled(arm)}
-    results = {BASELINES: {"arms": {"real": {}}}, EXPANDED: {"arms": arms, "settled": settled}}
-    assert name_kinds(recipe, results) == {
+    results = {
+        BASELINES: {"arms": {"real": {"validation_per_class": [0.5, None]}}},
+        EXPANDED: {"arms": arms, "settled": settled},
+    }
+    assert join_sides(recipe, results).kinds == {
         "real": "baseline",
         "expanded": "baseline",
         "other": "expanded",
         "noise": "placebo",
     }
-    assert name_kinds(recipe, {BASELINES: results[BASELINES]}) == {"real": "baseline"}
+    refused = join_sides(recipe, {BASELINES: results[BASELINES]})
+    assert refused.kinds == {"real": "baseline"} and list(refused.rates) == ["real"]
+    np.testing.assert_array_equal(refused.rates["real"], [0.5, np.nan])

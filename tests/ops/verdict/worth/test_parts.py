@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
 from ops.chain.label_curve import choose_arm, find_different
 from ops.recipe.arms import Arm
-from ops.verdict.worth.parts import order_images, take_part
+from ops.verdict.worth.parts import count_part, order_images, take_part
 
 LABELS = np.repeat([0, 1, 2], [40, 20, 3])
 
@@ -33,6 +34,12 @@ def test_shares_that_few_images_do_not_tell_apart_are_one_size() -> None:
     few = np.repeat([0, 1], 3)
     assert find_different(few, (0.1, 0.125, 0.5, 0.9)) == [0.1, 0.5]
     assert find_different(LABELS, (0.125, 0.25, 0.5)) == [0.125, 0.25, 0.5]
+
+
+@pytest.mark.parametrize("share", [0.01, 0.125, 0.25, 0.3, 0.5, 0.75])
+def test_a_part_has_as_many_images_of_each_class_as_are_counted(share: float) -> None:
+    part = take_part(LABELS, order_images(np.arange(63), 1), share)
+    assert np.bincount(LABELS[part]).tolist() == [count_part(images, share) for images in (40, 20, 3)]
 
 
 def test_the_curve_is_that_of_the_best_arm_whose_teacher_did_not_see_all_labels() -> None:

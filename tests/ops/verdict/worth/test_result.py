@@ -68,6 +68,13 @@ def test_prices_add_a_sentence() -> None:
     assert "in all 10 classes, cost" in value(prices=Prices("EUR", 0.1, 1.0))["sentences"][1]
 
 
+def test_what_the_time_cost_stands_apart_from_what_equal_data_give() -> None:
+    found, plain = value(prices=Prices("EUR", None, 1.2)), value()
+    assert found["spent"] == "This machine's time to make the images cost 0.02 EUR." and plain["spent"] is None
+    assert found == plain | {"spent": found["spent"]}
+    assert value(prices=Prices("EUR", None, 1.2), challenger=None, contrasts=[])["spent"] is None
+
+
 def test_a_gain_that_is_not_told_from_zero_has_neither_a_worth_nor_a_price() -> None:
     contrasts = make_verdict()["contrasts"][:1]
     contrasts[0] |= {"difference": {"estimate": 0.004, "low": -0.004, "high": 0.012, "df": 12.0}}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ops.recipe.worth import PriceSettings
 from ops.verdict.worth.labels import Worth
-from ops.verdict.worth.money import Prices, read_prices, tell_price
+from ops.verdict.worth.money import Prices, read_prices, tell_price, tell_time
 from ops.verdict.worth.telling import explain_worth, tell_worth
 
 WHAT = "These 10,000 generated images"
@@ -51,13 +51,12 @@ def test_a_cell_has_the_figures_alone() -> None:
 def test_prices_are_those_of_labels_in_all_classes_and_of_hours() -> None:
     prices = read_prices(PriceSettings(label="0.10 EUR", hour="1.20 EUR"))
     assert prices == Prices("EUR", 0.1, 1.2)
-    told = tell_price(Worth(37.0, 12.0, 300.0, -87.5, 300.0), 10, prices, 1800.0)
-    assert told == (
-        "That many labels, in all 10 classes, cost 37.00 EUR (12.00 EUR to more than 300 EUR); this machine's time to"
-        " make the images cost 0.60 EUR."
-    )
-    lost = tell_price(Worth(-37.0, -80.0, -12.0, -87.5, 300.0), 10, prices, None)
-    assert lost == "This machine's time to make the images was not measured here."
-    for unsure in (Worth(37.0, -12.0, 300.0, -87.5, 300.0), Worth(1.0, 0.0, 2.0, -87.5, 300.0)):
-        assert tell_price(unsure, 10, prices, None) == lost, "what is not shown has no price"
-    assert tell_price(Worth(37.0, 12.0, 80.0, -87.5, 300.0), 10, read_prices(None), 1.0) is None
+    told = tell_price(Worth(37.0, 12.0, 300.0, -87.5, 300.0), 10, prices)
+    assert told == "That many labels, in all 10 classes, cost 37.00 EUR (12.00 EUR to more than 300 EUR)."
+    lost = Worth(-37.0, -80.0, -12.0, -87.5, 300.0)
+    for unsure in (lost, Worth(37.0, -12.0, 300.0, -87.5, 300.0), Worth(1.0, 0.0, 2.0, -87.5, 300.0)):
+        assert tell_price(unsure, 10, prices) is None, "what is not shown has no price"
+    assert tell_time(prices, 1800.0) == "This machine's time to make the images cost 0.60 EUR."
+    assert tell_time(prices, None) == "This machine's time to make the images was not measured here."
+    assert tell_price(Worth(37.0, 12.0, 80.0, -87.5, 300.0), 10, read_prices(None)) is None
+    assert tell_time(read_prices(None), 1.0) is None
