@@ -29,6 +29,13 @@ class DcganSettings(AdversarialSettings):
         " some of colour, translation and cutout; []: none",
     )
 
+    mode_seeking: float = Field(
+        1.0,
+        ge=0,
+        description="weight of a loss that keeps the maker from drawing one image of each class: how far numbers lie"
+        " apart, relative to the images drawn from them; 0: none, as published",
+    )
+
     @field_validator("augment")
     @classmethod
     def _check_augment(cls, augment: tuple[Change, ...]) -> tuple[Change, ...]:

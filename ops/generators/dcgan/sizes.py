@@ -68,7 +68,7 @@ def count_products(settings: DcganSettings, shape: tuple[int, int, int]) -> Prod
     channels, height, width = shape
     sizes = plan_sizes(height, width, find_width(settings, shape))
     places = math.prod(sizes.first)
-    make = 2.0 * settings.find_latent(shape) * sizes.made[0] * places
+    make = 4.0 * settings.find_latent(shape) * sizes.made[0] * places
     for level, (before, after) in enumerate(zip(sizes.made, (*sizes.made[1:], channels), strict=True)):
         make += 2.0 * places * 4**level * KERNEL**2 * before * after  # each place of the smaller map meets each weight
     judge = 2.0 * math.prod(sizes.last) * sizes.judged[-1] ** 2
