@@ -14,7 +14,7 @@ PLACES = 4  # a side of the smallest maps, as published
 MOST = 5  # halvings
 GROWTH = 8  # the most channels of a map, in widths
 KERNEL = 4  # of all convolutions that halve or double a side
-WIDE_SIDE, WIDE, NARROW = 32, 64, 32  # widths by the shorter side
+WIDE_SIDE, WIDE, NARROW = 16, 64, 32  # widths by the shorter side
 
 
 @dataclass(frozen=True)
