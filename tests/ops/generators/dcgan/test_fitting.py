@@ -12,8 +12,8 @@ from torch import Tensor
 
 from ops.files.storage import read_json
 from ops.generators.adversarial.cost import estimate_adversarial
-from ops.generators.adversarial.design import Given
 from ops.generators.adversarial.drawing import Drawing
+from ops.generators.adversarial.given import Given
 from ops.generators.adversarial.learning import learn_in_turns
 from ops.generators.adversarial.pair import Pair
 from ops.generators.dcgan.design import Dcgan
