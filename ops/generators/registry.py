@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+from ops.generators.adversarial_kind import AdversarialKind
+from ops.generators.dcgan.design import Dcgan
 from ops.generators.denoiser_kind import DenoiserKind, FlowKind
 from ops.generators.diffusion_kind import DiffusionKind
 from ops.generators.drawers import DrawerSpec
@@ -27,6 +29,7 @@ _ALL: tuple[Kind, ...] = (
     MaeKind(),
     GeometryKind(),
     MunitKind(),
+    AdversarialKind(Dcgan()),
     DiffusionKind("stable-diffusion"),
     DiffusionKind("unclip"),
     Onnx(),

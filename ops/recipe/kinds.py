@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ops.recipe.dcgan import DcganSettings
 from ops.recipe.denoisers import DdpmSettings, EdmSettings, FlowSettings
 from ops.recipe.diffusion import StableDiffusionSettings, UnclipSettings
 from ops.recipe.generator import KindSettings, OnnxSettings
@@ -19,6 +20,7 @@ KINDS: dict[str, type[KindSettings]] = {
     "latent": LatentSettings,
     "geometry": GeometrySettings,
     "munit": MunitSettings,
+    "dcgan": DcganSettings,
     "prior": PriorGeneratorSettings,
     "stable-diffusion": StableDiffusionSettings,
     "unclip": UnclipSettings,
