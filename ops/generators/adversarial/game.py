@@ -32,6 +32,7 @@ from ops.training.microbatches import cut_batch, in_parts
 REAL, CRITICS, MAKERS = range(3)  # streams of a step: real images, those made for the critic's step, and the maker's
 SETTLING = 3  # the stream of labels that the maker is settled on
 SAMPLE = 500  # images that it is settled on
+BETAS = (0.5, 0.999)  # of AdamW, as published for DCGAN: the gradients of a game turn quickly
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,7 @@ class Batch:
     real : float [n, C, H, W] in -1..1.
     labels : int64 [3, n], of the streams REAL, CRITICS and MAKERS.
     latents : float [2, n, latent], for the critic's step and the maker's.
-    changes : float [3, n, NUMBERS] by stream, for `augmentation.change`.
+    changes : float [3, n, ...] by stream, from `Game.draw_changes`.
     """
 
     step: int
@@ -62,6 +63,9 @@ class Game:
     kinds : of changes that the critic's images get.
     advance : called before each step of the critic, such as to follow its singular values.
     """
+
+    critics_betas: tuple[float, float] = BETAS
+    makers_betas: tuple[float, float] = BETAS
 
     def __init__(
         self,
@@ -140,6 +144,10 @@ class Game:
         self.now = self._draw(step)
         return self.now
 
+    def draw_changes(self, streams: int, count: int, generator: torch.Generator) -> Tensor:
+        """What the changes of the critic's images follow from, float [streams, count, ...]."""
+        return draw_changes((streams, count), generator)
+
     def _draw(self, step: int) -> Batch:
         settings, device = self.settings, self.given.device
         count, seed = settings.batch_size, self.given.seed
@@ -150,7 +158,7 @@ class Game:
         # Drawn on the CPU, so that a run does not depend on the device.
         generator = torch.Generator().manual_seed(seed * 1_000_003 + step)
         latents = torch.randn((2, count, self.pair.maker.latent), generator=generator)
-        changes = draw_changes((3, count), generator)
+        changes = self.draw_changes(3, count, generator)
         return Batch(
             step,
             self.images[rows[REAL].to(device)],

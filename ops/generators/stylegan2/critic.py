@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import itertools
 import math
+from collections.abc import Mapping
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ops.generators.stylegan2.grids import plan_grids
-from ops.generators.stylegan2.layers import SMALLEST, EqualConv, EqualLinear, activate, normalise
+from ops.generators.stylegan2.layers import SMALLEST, ClassVectors, EqualConv, EqualLinear, activate
 
 GROUPS = (4, 3, 2)  # images that a standard deviation is of: the first of these that divides the batch, else all
 
@@ -52,8 +54,7 @@ class StyleCritic(nn.Module):
         self.last = EqualConv(inner + 1, inner, 3)
         self.features = EqualLinear(inner * math.prod(grids.sides[0]), inner)
         self.score = EqualLinear(inner, inner if classes > 1 else 1)
-        self.embedding = EqualLinear(classes, inner) if classes > 1 else None
-        self.classes = classes
+        self.vectors = ClassVectors(classes, inner) if classes > 1 else None
 
     def forward(self, images: Tensor, label: Tensor) -> Tensor:
         """float32 [n] of images and the classes int64 [n] that they are said to be of."""
@@ -65,11 +66,9 @@ class StyleCritic(nn.Module):
             x = block(x)
         x = activate(self.last(append_deviation(x)))
         x = self.score(activate(self.features(x.flatten(1)))).float()
-        if self.embedding is None:
+        if self.vectors is None:
             return x[:, 0]
-        told = F.one_hot(label, self.classes).to(x.dtype)
-        direction = normalise(self.embedding(told).float())
-        return (x * direction).sum(dim=1) / math.sqrt(x.shape[1])
+        return (x * self.vectors(label)).sum(dim=1) / math.sqrt(x.shape[1])
 
 
 def append_deviation(x: Tensor) -> Tensor:
@@ -83,3 +82,9 @@ def append_deviation(x: Tensor) -> Tensor:
     spread = (groups.var(dim=0, correction=0) + SMALLEST).sqrt().mean(dim=1)
     own = spread.repeat(size)[:, None, None, None].expand(-1, -1, height, width)
     return torch.cat([x, own.to(x.dtype)], dim=1)
+
+
+def build_critic(config: Mapping[str, Any]) -> StyleCritic:
+    """The critic beside the maker that a generator's config.json describes, newly initialised."""
+    shape = config["channels"], config["height"], config["width"]
+    return StyleCritic(*shape, base=config["base"], classes=max(1, len(config["class_names"])))

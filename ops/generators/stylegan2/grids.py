@@ -3,12 +3,15 @@ computes."""
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from ops.errors import UserError
+from ops.generators.adversarial.design import Products
 from ops.recipe.stylegan2 import StyleGan2Settings
 
 LEAST_SIDE = 4  # pixels of an image, and places of the coarsest grid, along the shorter side
+TAPS = 16  # of the filter behind a doubling and before a halving
 DOUBLED = 8  # channels grow up to so many times those of the finest grid
 
 
@@ -44,5 +47,23 @@ def check_shape(settings: StyleGan2Settings, shape: tuple[int, int, int]) -> Non
         raise UserError(
             f"kind: stylegan2 needs images of at least {LEAST_SIDE} pixels a side; these have {min(height, width)}"
         )
-    if (numbers := channels * height * width) < settings.latent:
-        raise UserError(f"an image of {numbers} numbers is too small for generator.latent: {settings.latent}")
+    if settings.latent is not None and (numbers := channels * height * width) < settings.latent:
+        raise UserError(f"an image of {numbers} numbers is too small for a latent of {settings.latent}")
+
+
+def count_products(settings: StyleGan2Settings, shape: tuple[int, int, int]) -> Products:
+    """Products of maker and critic for an image of `shape` (channels, height, width)."""
+    channels, height, width = shape
+    grids, style = plan_grids(height, width, settings.width), settings.find_latent(shape)
+    places = [math.prod(sides) for sides in grids.sides]
+    inner = grids.widths[0]
+    make = 2.0 * places[0] * 9 * inner**2 + 2.0 * style**2 * (settings.layers + 1)
+    judge = 2.0 * places[-1] * channels * grids.widths[-1] + 2.0 * places[0] * (9 * (inner + 1) * inner + inner**2)
+    for level in range(1, len(places)):
+        coarse, fine = grids.widths[level - 1 : level + 1]
+        smoothed = TAPS * places[level] * fine
+        make += 2.0 * (9 * (places[level - 1] * coarse * fine + places[level] * fine**2) + smoothed)
+        judge += 2.0 * (9 * (places[level] * fine**2 + places[level - 1] * coarse * fine) + 1.25 * smoothed)
+        judge += 2.0 * places[level - 1] * coarse * fine
+    make += sum(2.0 * place * wide * channels for place, wide in zip(places, grids.widths, strict=True))
+    return Products(make, judge)

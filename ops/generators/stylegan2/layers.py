@@ -40,6 +40,18 @@ class EqualLinear(nn.Module):
         return F.linear(x, self.weight * self.gain, self.bias * self.rate)
 
 
+class ClassVectors(nn.Module):
+    """A vector [size] with a second moment of 1 for each class."""
+
+    def __init__(self, classes: int, size: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(classes, size))
+
+    def forward(self, label: Tensor) -> Tensor:
+        """float32 [n, size] of labels int64 [n]."""
+        return normalise(self.weight[label])
+
+
 class EqualConv(nn.Module):
     """A convolution with an equalised learning rate, which keeps the resolution, or halves it behind the filter."""
 

@@ -16,9 +16,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-BETAS = (0.0, 0.99)  # of Adam, as published
-PENALTY = 0.0002  # γ is this times the pixels, divided by the images of a batch (Karras et al. 2020b, appendix C)
-
 
 def criticise(real: Tensor, made: Tensor) -> Tensor:
     """L_D of each row without its penalty, from scores [n] of real and of made images."""
@@ -39,16 +36,10 @@ def find_steepness(critic: nn.Module, images: Tensor, label: Tensor) -> Tensor:
         return gradient.square().sum(dim=(1, 2, 3))
 
 
-def choose_penalty(height: int, width: int, batch_size: int) -> float:
-    """γ for images of this size and batches of this many images."""
-    return PENALTY * height * width / batch_size
+def slow_betas(betas: tuple[float, float], every: int) -> tuple[float, float]:
+    """Adam's betas where one more loss joins each `every` steps (2020a, appendix B); the rate is k/(k + 1) of its own.
 
-
-def slow_down(rate: float, betas: tuple[float, float], every: int) -> tuple[float, tuple[float, float]]:
-    """Adam's rate and betas where one more loss joins each `every` steps (2020a, appendix B).
-
-    So k steps with k/(k + 1) of the rate and β^(k/(k + 1)) go as far as k + 1 steps without: k of the loss, one of the
-    penalty.
+    So k steps go as far as k + 1 would with one loss each: k of the loss, one of the penalty.
     """
     share = every / (every + 1)
-    return rate * share, (betas[0] ** share, betas[1] ** share)
+    return betas[0] ** share, betas[1] ** share

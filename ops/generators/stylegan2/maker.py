@@ -88,10 +88,13 @@ class StyleMaker(Maker):
         w = self.mapping(z, label)
         return self.synthesise(w if truncation == 1.0 else self.mapping.truncate(w, label, truncation), z)
 
+    def draw(self, z: Tensor, label: Tensor, truncation: float | None) -> Tensor:
+        return self.forward(z, label, 1.0 if truncation is None else truncation)
+
     def synthesise(self, w: Tensor, z: Tensor) -> Tensor:
         """float32 [n, C, H, W] of styles [n, style] and of the numbers z, which the planes of noise take."""
         layers = iter(self.layers)
-        x = next(layers)(self.start.expand(len(w), -1, -1, -1), w, z)
+        x = next(layers)(self.start.expand(w.shape[0], -1, -1, -1), w, z)
         image: Tensor = self.colours[0](x, w)
         for colours in list(self.colours)[1:]:
             x = next(layers)(x, w, z)

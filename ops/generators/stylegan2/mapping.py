@@ -5,10 +5,9 @@ from __future__ import annotations
 import itertools
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ops.generators.stylegan2.layers import EqualLinear, activate, normalise
+from ops.generators.stylegan2.layers import ClassVectors, EqualLinear, activate, normalise
 
 RATE = 0.01  # of the mapping's learning rate: its layers act on all others
 
@@ -16,7 +15,7 @@ RATE = 0.01  # of the mapping's learning rate: its layers act on all others
 class StyleMapping(nn.Module):
     """z ~ N(0, I) and label int64 [n] to a style w [n, style].
 
-    z and the class's embedding are each normalised to a second moment of 1. With one class there is no embedding.
+    z and the class's vector are each normalised to a second moment of 1. With one class there is no vector.
     `centres` [classes, style] are the classes' mean styles, which truncation moves towards; `find_centres` sets them.
     """
 
@@ -25,7 +24,7 @@ class StyleMapping(nn.Module):
     def __init__(self, style: int, layers: int, classes: int) -> None:
         super().__init__()
         self.style, self.classes = style, classes
-        self.embedding = EqualLinear(classes, style) if classes > 1 else None
+        self.vectors = ClassVectors(classes, style) if classes > 1 else None
         sizes = [style * (2 if classes > 1 else 1), *[style] * layers]
         self.layers = nn.ModuleList(EqualLinear(a, b, rate=RATE) for a, b in itertools.pairwise(sizes))
         self.register_buffer("centres", torch.zeros(classes, style))
@@ -33,9 +32,8 @@ class StyleMapping(nn.Module):
     def forward(self, z: Tensor, label: Tensor) -> Tensor:
         """float32 [n, style], of the first numbers of z [n, ...]."""
         x = normalise(z[:, : self.style])
-        if self.embedding is not None:
-            told = F.one_hot(label, self.classes).to(x.dtype)
-            x = torch.cat([x, normalise(self.embedding(told).float())], dim=1)
+        if self.vectors is not None:
+            x = torch.cat([x, self.vectors(label)], dim=1)
         for layer in self.layers:
             x = activate(layer(x))
         return x.float()
