@@ -56,7 +56,7 @@ class DcganMaker(Maker):
 
     def _begin(self, z: Tensor) -> Tensor:
         x: Tensor = self.first(z)
-        return x.view(len(z), self.sizes.made[0], *self.sizes.first)
+        return x.view(-1, self.sizes.made[0], *self.sizes.first)  # len(z) would fix the batch of an export
 
 
 class DcganCritic(nn.Module):

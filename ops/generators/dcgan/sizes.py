@@ -73,5 +73,6 @@ def count_products(settings: DcganSettings, shape: tuple[int, int, int]) -> Prod
         make += 2.0 * places * 4**level * KERNEL**2 * before * after  # each place of the smaller map meets each weight
     judge = 2.0 * math.prod(sizes.last) * sizes.judged[-1] ** 2
     for level, (before, after) in enumerate(zip((channels, *sizes.judged), sizes.judged, strict=False)):
-        judge += 2.0 * height * width / 4 ** (level + 1) * KERNEL**2 * before * after
+        places = (height // 2 ** (level + 1)) * (width // 2 ** (level + 1))
+        judge += 2.0 * places * KERNEL**2 * before * after
     return Products(make, judge)
