@@ -114,6 +114,22 @@ def test_the_critic_has_a_penalty_at_every_sixteenth_step_and_p_follows_its_scor
         assert (seen != batch.real).any()
 
 
+@pytest.mark.parametrize("size", [8, 10, 32])
+def test_images_stand_in_groups_of_one_class(size: int) -> None:
+    settings = StyleGan2Settings(**{**SMALL, "batch_size": size})
+    with start_threads() as pool:
+        game = StyleGame(make_pair(settings), settings, Given(*take_digits(), 5, pool, "fp32"))
+        batch = game.find_batch(3)
+        for stream in range(3):
+            rows = game.draw_rows(stream, 3)
+            assert len(rows) == size and torch.equal(game.labels[rows], batch.labels[stream])
+            for begin in range(0, size, 4):
+                group = rows[begin : begin + 4]
+                assert len(game.labels[group].unique()) == 1 and len(group.unique()) == len(group)
+        torch.testing.assert_close(batch.real, game.images[game.draw_rows(REAL, 3)])
+        assert not torch.equal(game.draw_rows(0, 4), game.draw_rows(0, 3))
+
+
 def test_a_fitted_generator_lies_in_its_directory_without_its_critic(tmp_path: Path) -> None:
     images, labels = take_digits()
     names = tuple(str(name) for name in range(int(labels.max()) + 1))
