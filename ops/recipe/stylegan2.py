@@ -14,6 +14,7 @@ from ops.recipe.learning import EmaDecay
 from ops.settings.section import Count, Fraction, Positive
 
 LATENT = 64
+LEAST_PENALTY = 0.1  # where none is given
 EVERY = 16  # critic's steps of which one has the penalty of its steepness
 
 
@@ -42,8 +43,8 @@ class StyleGan2Settings(AdversarialSettings):
     ema_decay: EmaDecay = 0.998
     penalty: Annotated[float, Field(ge=0)] | None = Field(
         None,
-        description="weight γ of the critic's steepness at real images (R1); null: 0.0002 times the pixels of an image,"
-        " divided by batch_size",
+        description="weight γ of the critic's steepness at real images (R1); null: 0.1, or as published 0.0002 times"
+        " the pixels of an image, divided by batch_size, where that is more",
     )
     augment_target: Fraction | None = Field(
         0.6,
@@ -66,5 +67,9 @@ class StyleGan2Settings(AdversarialSettings):
         return min(LATENT, channels * height * width) if self.latent is None else self.latent
 
     def find_penalty(self, shape: tuple[int, int, int]) -> float:
-        """γ for images of `shape` (channels, height, width) (Karras et al. 2020b, appendix C)."""
-        return 0.0002 * shape[1] * shape[2] / self.batch_size if self.penalty is None else self.penalty
+        """γ for images of `shape` (channels, height, width) (Karras et al. 2020b, appendix C).
+
+        The published rule is for larger images; at 8 to 64 pixels a side it would leave hardly any penalty.
+        """
+        published = 0.0002 * shape[1] * shape[2] / self.batch_size
+        return max(LEAST_PENALTY, published) if self.penalty is None else self.penalty

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from ops.generators.adversarial.design import Given, Products
+from ops.generators.adversarial.design import Products
+from ops.generators.adversarial.given import Given
 from ops.generators.stylegan2.grids import check_shape, count_products
 from ops.recipe.stylegan2 import StyleGan2Settings
 

@@ -13,8 +13,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ops.generators.adversarial.design import Given
 from ops.generators.adversarial.game import CRITICS, MAKERS, REAL, Game
+from ops.generators.adversarial.given import Given
 from ops.generators.adversarial.pair import Maker, Pair, frozen
 from ops.generators.batches import draw_batch
 from ops.generators.stylegan2.adaptation import Adaptation

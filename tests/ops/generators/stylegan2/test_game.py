@@ -12,10 +12,10 @@ from torch import Tensor
 
 from ops.datasets.axes import to_nchw
 from ops.files.storage import read_json
-from ops.generators.adversarial.design import Given
 from ops.generators.adversarial.drawing import Drawing
 from ops.generators.adversarial.fitting import fit_adversarial
 from ops.generators.adversarial.game import REAL
+from ops.generators.adversarial.given import Given
 from ops.generators.adversarial.learning import learn_in_turns
 from ops.generators.folder import WEIGHTS
 from ops.generators.protocol import Fitting, Sample

@@ -65,6 +65,7 @@ def test_the_steepness_of_the_critic_is_that_of_finite_differences() -> None:
 
 def test_the_penalty_follows_from_pixels_and_batch() -> None:
     assert StyleGan2Settings(batch_size=64).find_penalty((3, 256, 256)) == pytest.approx(0.2048)
+    assert StyleGan2Settings(batch_size=64).find_penalty((3, 64, 64)) == 0.1
     assert StyleGan2Settings(penalty=1.5).find_penalty((1, 8, 8)) == 1.5
 
 
