@@ -41,6 +41,7 @@ TRAINED_FILES: Mapping[str, tuple[str, ...]] = {
     "mae": (WEIGHTS, DECODER),
     "munit": (WEIGHTS, CONTENT, DECODER),
     "onnx": (),
+    "stylegan2": (WEIGHTS,),
 }
 DENOISING_FILES = (WEIGHTS, NET)
 MODEL_SUFFIXES = {".onnx", ".safetensors", ".data", ".pt", ".pth", ".pkl", ".bin", ".ckpt"}

@@ -88,10 +88,10 @@ class AdversarialGenerator:
         from ops.generators.adversarial.drawing import Drawing
 
         with torch.inference_mode():
-            images: Tensor = Drawing(self.maker)(feeds[NOISE], feeds[LABEL])
+            images: Tensor = Drawing(self.maker, sampler.truncation)(feeds[NOISE], feeds[LABEL])
             return images
 
     def export(self, folder: Path, sampler: SamplerSettings, scratch: Path) -> Path:
         from ops.generators.adversarial.export import export_maker
 
-        return export_maker(self.maker, self.config, folder, scratch)
+        return export_maker(self.maker, self.config, sampler, folder, scratch)

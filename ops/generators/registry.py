@@ -18,6 +18,7 @@ from ops.generators.mae_kind import MaeKind
 from ops.generators.munit_kind import MunitKind
 from ops.generators.prior_kind import PriorKind
 from ops.generators.protocol import Kind
+from ops.generators.stylegan2.design import StyleGan2
 from ops.recipe.kinds import PRIORS
 
 _ALL: tuple[Kind, ...] = (
@@ -30,6 +31,7 @@ _ALL: tuple[Kind, ...] = (
     GeometryKind(),
     MunitKind(),
     AdversarialKind(Dcgan()),
+    AdversarialKind(StyleGan2()),
     DiffusionKind("stable-diffusion"),
     DiffusionKind("unclip"),
     Onnx(),

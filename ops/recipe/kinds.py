@@ -12,6 +12,7 @@ from ops.recipe.latent import LatentSettings
 from ops.recipe.mae import MaeSettings
 from ops.recipe.munit import MunitSettings
 from ops.recipe.prior import PriorGeneratorSettings, build_section
+from ops.recipe.stylegan2 import StyleGan2Settings
 
 KINDS: dict[str, type[KindSettings]] = {
     "flow": FlowSettings,
@@ -21,6 +22,7 @@ KINDS: dict[str, type[KindSettings]] = {
     "geometry": GeometrySettings,
     "munit": MunitSettings,
     "dcgan": DcganSettings,
+    "stylegan2": StyleGan2Settings,
     "prior": PriorGeneratorSettings,
     "stable-diffusion": StableDiffusionSettings,
     "unclip": UnclipSettings,

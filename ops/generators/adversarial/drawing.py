@@ -19,12 +19,13 @@ PART_IMAGES = 50  # images that a thread draws at a time during training
 class Drawing(nn.Module):
     """The whole sampler: noise float [n, C, H, W] and label int64 [n] to uint8 [n, H, W, C]."""
 
-    def __init__(self, maker: Maker) -> None:
+    def __init__(self, maker: Maker, truncation: float | None = None) -> None:
         super().__init__()
-        self.maker = maker
+        self.maker, self.truncation = maker, truncation
 
     def forward(self, noise: Tensor, label: Tensor) -> Tensor:
-        return to_pixels(self.maker(take_latent(noise, self.maker.latent), label).float())
+        z = take_latent(noise, self.maker.latent)
+        return to_pixels(self.maker.draw(z, label, self.truncation).float())
 
 
 def draw_in_threads(

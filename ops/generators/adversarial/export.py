@@ -17,9 +17,10 @@ from ops.generators.onnx.metadata import describe_sampler
 from ops.generators.onnx.modules import export_module
 from ops.generators.onnx.simplify import simplify
 from ops.generators.stored_network import save_network
+from ops.recipe.sampler import SamplerSettings
 
 
-def export_maker(maker: Maker, config: dict[str, Any], folder: Path, scratch: Path) -> Path:
+def export_maker(maker: Maker, config: dict[str, Any], sampler: SamplerSettings, folder: Path, scratch: Path) -> Path:
     """Write the whole generator directory: config, weights and sampler; returns the sampler's path.
 
     The graph takes the exporter many seconds; it is reused if `scratch` holds it.
@@ -28,9 +29,13 @@ def export_maker(maker: Maker, config: dict[str, Any], folder: Path, scratch: Pa
     exported = scratch / SAMPLER
     if not exported.exists():
         example = (torch.zeros(3, *shape), torch.zeros(3, dtype=torch.int64))
-        export_module(Drawing(maker), example, inputs=(NOISE, LABEL), outputs=(IMAGE,), path=exported)
+        drawing = Drawing(maker, sampler.truncation)
+        export_module(drawing, example, inputs=(NOISE, LABEL), outputs=(IMAGE,), path=exported)
     model = onnx.load(exported)
-    describe_sampler(model, kind=config["kind"], class_names=config["class_names"], shape=shape, evaluations="1")
+    facts = {"evaluations": "1"}
+    if sampler.truncation is not None:
+        facts["truncation"] = str(sampler.truncation)
+    describe_sampler(model, kind=config["kind"], class_names=config["class_names"], shape=shape, **facts)
     save_network(folder, maker, config)
     path = folder / SAMPLER
     with replace_file(path) as temporary:

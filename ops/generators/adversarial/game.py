@@ -35,6 +35,7 @@ from ops.training.microbatches import cut_batch, in_parts
 REAL, CRITICS, MAKERS = range(3)  # streams of a step: real images, those made for the critic's step, and the maker's
 SETTLING = 3  # the stream of labels that the maker is settled on
 SAMPLE = 500  # images that it is settled on
+BETAS = (0.5, 0.999)  # of AdamW, as published for DCGAN: the gradients of a game turn quickly
 SAMENESS = 1e-5  # L_ms has an end: images that are equal have the inverse of this
 
 
@@ -45,7 +46,7 @@ class Batch:
     real : float [n, C, H, W] in -1..1.
     labels : int64 [3, n], of the streams REAL, CRITICS and MAKERS.
     latents : float [2, n, latent], for the critic's step and the maker's.
-    changes : float [3, n, NUMBERS] by stream, for `augmentation.change`.
+    changes : float [3, n, ...] by stream, from `Game.draw_changes`.
     """
 
     step: int
@@ -67,6 +68,9 @@ class Game:
     mode_seeking : λ of L_ms.
     advance : called before each step of the critic, such as to follow its singular values.
     """
+
+    critics_betas: tuple[float, float] = BETAS
+    makers_betas: tuple[float, float] = BETAS
 
     def __init__(
         self,
@@ -115,6 +119,10 @@ class Game:
         with torch.no_grad():
             self.pair.maker.settle(z.to(self.given.device), self.labels[index].to(self.given.device))
 
+    def describe(self) -> dict[str, float]:
+        """Metrics of the kept moment that the kind has besides those of all."""
+        return {}
+
     def make(self, z: Tensor, labels: Tensor) -> Tensor:
         """The made images of a step, [n, C, H, W], without gradients."""
 
@@ -146,20 +154,27 @@ class Game:
         self.now = self._draw(step)
         return self.now
 
+    def draw_changes(self, streams: int, count: int, generator: torch.Generator) -> Tensor:
+        """What the changes of the critic's images follow from, float [streams, count, ...]."""
+        return draw_changes((streams, count), generator)
+
+    def draw_rows(self, stream: int, step: int) -> Tensor:
+        """The training images of a stream, int64 [n]; of those that the maker draws only the labels matter.
+
+        Labels of the maker's step come in pairs where L_ms compares these.
+        """
+        settings, repeats = self.settings, 2 if self.mode_seeking and stream == MAKERS else 1
+        count = -(-settings.batch_size // repeats)
+        index = draw_batch(self.by_class, settings.class_balanced, count, self.given.seed, step, stream)
+        return torch.from_numpy(index).repeat_interleave(repeats)[: settings.batch_size]
+
     def _draw(self, step: int) -> Batch:
-        settings, device = self.settings, self.given.device
-        count, seed = settings.batch_size, self.given.seed
-
-        def draw_rows(stream: int, repeats: int = 1) -> Tensor:
-            index = draw_batch(self.by_class, settings.class_balanced, -(-count // repeats), seed, step, stream)
-            return torch.from_numpy(index).repeat_interleave(repeats)[:count]
-
-        # Labels of the maker's step come in pairs where L_ms compares these.
-        rows = [draw_rows(REAL), draw_rows(CRITICS), draw_rows(MAKERS, 2 if self.mode_seeking else 1)]
+        device, count, seed = self.given.device, self.settings.batch_size, self.given.seed
+        rows = [self.draw_rows(stream, step) for stream in (REAL, CRITICS, MAKERS)]
         # Drawn on the CPU, so that a run does not depend on the device.
         generator = torch.Generator().manual_seed(seed * 1_000_003 + step)
         latents = torch.randn((2, count, self.pair.maker.latent), generator=generator)
-        changes = draw_changes((3, count), generator)
+        changes = self.draw_changes(3, count, generator)
         return Batch(
             step,
             self.images[rows[REAL].to(device)],

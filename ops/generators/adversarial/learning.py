@@ -12,14 +12,11 @@ from ops.training.optimizers import build_adamw
 from ops.training.schedules import trapezoid
 from ops.training.state import Observation, TrainingState
 
-BETAS = (0.5, 0.999)  # of AdamW, as published for DCGAN: the gradients of a game turn quickly
-
 
 def learn_in_turns(
     game: Game,
     checkpoints: Checkpoints,
     *,
-    betas: tuple[float, float] = BETAS,
     on_step: Callable[[int, float], None] = lambda step, loss: None,
 ) -> TrainingState:
     """Train the game's pair; leaves the averaged, settled weights of the best moment, on the CPU.
@@ -35,9 +32,9 @@ def learn_in_turns(
             build_adamw(network, rate, settings.weight_decay, betas=betas),
             trapezoid(rate, settings.steps, settings.warmup_steps),
         )
-        for network, find_loss, rate in (
-            (pair.critic, game.find_critic_loss, settings.critics_rate),
-            (pair.maker, game.find_maker_loss, settings.learning_rate),
+        for network, find_loss, rate, betas in (
+            (pair.critic, game.find_critic_loss, settings.critics_rate, game.critics_betas),
+            (pair.maker, game.find_maker_loss, settings.learning_rate, game.makers_betas),
         )
     ]
 

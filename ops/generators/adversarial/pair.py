@@ -21,6 +21,11 @@ class Maker(nn.Module, ABC):
     def forward(self, z: Tensor, label: Tensor) -> Tensor:
         """float32 [n, C, H, W] in -1..1 of z ~ N(0, I) [n, latent] and labels int64 [n]."""
 
+    def draw(self, z: Tensor, label: Tensor, truncation: float | None) -> Tensor:
+        """The same with the recipe's `sampler.truncation`, which is None for makers without styles."""
+        image: Tensor = self(z, label)
+        return image
+
     def settle(self, z: Tensor, label: Tensor) -> None:
         """Measure on a large sample what evaluation needs beside the weights, such as the statistics of norms.
 
