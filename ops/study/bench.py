@@ -29,6 +29,7 @@ from ops.recipe.variants import check_class_sizes
 from ops.sources.reading import hash_source
 from ops.sources.spec import load_source_spec
 from ops.stages.materialization import Runtime
+from ops.study.budget import Budget, count_steps
 from ops.study.corrupted import Corrupted
 from ops.study.curves import list_rows
 from ops.study.design import GRID, ClassifierPart, Study, build_recipe, find_changes, name_place
@@ -133,7 +134,8 @@ class Bench:
         found = {}
         for block in self.blocks:
             given = _Given(self, self.build_recipe(block))
-            found[block] = {arm: hash_json(given.identify(arm)) for arm in (*self.part.baselines, *self.part.expanded)}
+            arms = (*self.part.baselines, *self.part.list_expanded(block.setting))
+            found[block] = {arm: hash_json(given.identify(arm)) for arm in arms}
         return found
 
     @cached_property
@@ -146,8 +148,8 @@ class Bench:
             numbers = range(self.count_networks(arm))
             cells += [Cell(block, arm, number, hash_json([identity, number])) for number in numbers]
         for name, of in self.part.ensembles.items():
-            members = [cell.fingerprint for cell in cells if cell.arm == of]
-            cells.append(Cell(block, name, 0, hash_json(["ensemble", *members])))
+            if members := [cell.fingerprint for cell in cells if cell.arm == of]:
+                cells.append(Cell(block, name, 0, hash_json(["ensemble", *members])))
         return cells
 
 
@@ -164,10 +166,11 @@ def shrink_trainers(recipe: Recipe, steps: int) -> Recipe:
     return recipe.model_copy(update=sides)
 
 
-def pick_setting(recipe: Recipe, arm: Arm, *, is_expanded: bool) -> Setting:
-    """The one setting of the grid that an arm has in a study."""
+def pick_setting(recipe: Recipe, arm: Arm, budget: Budget, *, is_expanded: bool) -> Setting:
+    """The one setting of the grid that an arm has in a study, with its steps where these are not the recipe's."""
     (setting,) = recipe.classifier.grid.list_settings(arm, is_expanded=is_expanded)
-    return setting
+    steps = count_steps(recipe, arm, budget, is_expanded=is_expanded)
+    return setting if steps == recipe.classifier.steps else Setting((*setting.values, ("steps", float(steps))))
 
 
 class _Given:
@@ -182,7 +185,7 @@ class _Given:
     def identify(self, arm: str) -> dict[str, Any]:
         is_expanded = arm in self.bench.part.expanded
         section: Arm = (self.recipe.expanded if is_expanded else self.recipe.baselines)[arm]
-        setting = pick_setting(self.recipe, section, is_expanded=is_expanded)
+        setting = pick_setting(self.recipe, section, self.bench.part.budget, is_expanded=is_expanded)
         found: dict[str, Any] = {
             "study": VERSION,
             "source": self.bench.content,
@@ -193,6 +196,8 @@ class _Given:
             "rates": [setting["learning_rate"], setting["weight_decay"]],
             "arm": set_numbers(section, setting).model_dump(mode="json"),
         }
+        if (steps := setting.get("steps")) is not None:
+            found["classifier"]["steps"] = int(steps)
         if sees_pool(section):
             found["pool"] = self.bench.find_pool_content(self.recipe)
         if needs_encoder(section):

@@ -18,15 +18,7 @@ from safetensors.torch import load_file
 from ops.chain import find_builder
 from ops.chain.parts.classifiers import keep_networks, weights_file
 from ops.chain.parts.examples import read_baselines, read_mixed_sets
-from ops.chain.parts.pools import (
-    EVALUATED,
-    PRIOR,
-    list_ids,
-    open_pool,
-    require_unlabelled,
-    require_unseen_pool,
-    try_pool,
-)
+from ops.chain.parts.pools import PRIOR
 from ops.classifiers.examples import Examples
 from ops.classifiers.networks.classifier import build_classifier
 from ops.classifiers.runs import Contest, Result, Run, train_runs
@@ -36,13 +28,12 @@ from ops.datasets.index import read_index
 from ops.datasets.pixels import PixelDataset, read_rows, read_split
 from ops.datasets.shards import find_shards
 from ops.files.hashing import hash_json
-from ops.files.manifests import read_manifest
 from ops.files.storage import write_json
 from ops.machine.interruption import at, check
 from ops.recipe.arms import Arm
 from ops.recipe.counterparts import list_teachers
+from ops.recipe.grid import set_numbers
 from ops.recipe.pool_arms import list_seeing
-from ops.recipe.prior import PoolSettings
 from ops.recipe.schema import Recipe
 from ops.recipe.stages import upstream
 from ops.recipe.variants import name_oracles
@@ -55,9 +46,11 @@ from ops.study.corrupted import IMAGES, QUICK_IMAGES, Corrupted, ask_together, c
 from ops.study.curves import find_value
 from ops.study.images import read_unchanged
 from ops.study.invariance import Nuisanced, choose_images, draw_nuisance
-from ops.study.measure_names import CORRUPTED
+from ops.study.measure_names import CORRUPTED, OF_TRAINING
 from ops.study.measures import Answers
 from ops.study.results import Block, Cell, Row
+from ops.study.seen_pool import check_seen_pool
+from ops.study.training_images import TrainingImages, choose_training_images
 
 Wanted = Sequence[tuple[str, int]]  # networks, by arm and number
 
@@ -110,7 +103,8 @@ class _Work:
         """The arms in the order of training: those without a teacher, with one, with generated images."""
         part, baselines = self.bench.part, self.recipe.baselines
         taught = [name for name in part.baselines if baselines[name].targets.kind != "labels"]
-        return [[name for name in part.baselines if name not in taught], taught, list(part.expanded)]
+        grown = part.list_expanded(self.block.setting)
+        return [[name for name in part.baselines if name not in taught], taught, grown]
 
     def find_arm(self, name: str) -> Arm:
         return (self.recipe.expanded if name in self.bench.part.expanded else self.recipe.baselines)[name]
@@ -141,7 +135,7 @@ class _Work:
         bench, names = self.bench, self.bench.name_arms(self.block)
         arms = {name: self.find_arm(name) for name, _ in wanted}
         is_expanded = any(name in bench.part.expanded for name in arms)
-        if (examples := self.read_examples(arms) if is_expanded else self.real) is None:
+        if (examples := self.grown if is_expanded else self.real) is None:
             return None
         validation = read_split(self.real_images, "validation")
         contest = Contest(
@@ -156,7 +150,8 @@ class _Work:
             device=bench.runtime.device,
             teachers={arm: self.keep_teachers(arm) for arm in list_teachers(arms)},
         )
-        settings = {name: pick_setting(self.recipe, arm, is_expanded=is_expanded) for name, arm in arms.items()}
+        budget = bench.part.budget
+        settings = {name: pick_setting(self.recipe, arm, budget, is_expanded=is_expanded) for name, arm in arms.items()}
         runs = [Run(names[name], settings[name], contest.first_seed + number) for name, number in wanted]
         each = list(dict.fromkeys(runs))  # arms with other names may be the same
         self.say(f"{len(each)} trainings: {', '.join(arms)}")
@@ -206,9 +201,21 @@ class _Work:
             return None
         return folders
 
-    def read_examples(self, arms: Mapping[str, Arm]) -> Examples | None:
-        """The mixed dataset, for `arms`; None where the generator was not used."""
-        return None if self.mixed is None else next(read_mixed_sets(self.mixed, arms, self.recipe.seed))
+    @cached_property
+    def grown(self) -> Examples | None:
+        """The mixed dataset, for all arms with generated images; None where the generator was not used."""
+        return None if self.mixed is None else next(read_mixed_sets(self.mixed, self.recipe.expanded, self.recipe.seed))
+
+    def read_training_images(self, arm: str) -> TrainingImages | None:
+        """Some of the images that an arm's networks learnt from; None where nothing is measured on them."""
+        if set(OF_TRAINING).isdisjoint(self.bench.part.measures):
+            return None
+        is_expanded, section = arm in self.bench.part.expanded, self.find_arm(arm)
+        examples = self.grown if is_expanded else self.real
+        assert examples is not None, "without a generator there are no answers"
+        setting = pick_setting(self.recipe, section, self.bench.part.budget, is_expanded=is_expanded)
+        classes, first_seed = len(self.evaluation.class_names), self.recipe.seed * 1000  # the placebo's, as in `train`
+        return choose_training_images(examples.build_set(set_numbers(section, setting), classes, first_seed))
 
     def make_images(self, last: str) -> dict[str, Path]:
         """The folders of the stages up to `last`, made where they are missing."""
@@ -224,26 +231,11 @@ class _Work:
             check()
             self.say(stage)
             source = self.bench.content if stage == FIRST else None
-            if stage == PRIOR:
-                source = self.check_pool(folders[FIRST])
+            if stage == PRIOR and (source := self.bench.find_pool_content(self.recipe)) is not None:
+                check_seen_pool(own, self.recipe, source, folders[FIRST])
             materialize(own, self.label, stage, find_builder(stage), within, source=source)
             folders[stage] = own.output(self.label, stage)
         return folders
-
-    def check_pool(self, real_images: Path) -> str | None:
-        """The content hash of the pool, None without a prior.
-
-        real_images: folder of the stage. UserError for a pool that holds evaluation or validation images of the block.
-        """
-        own, prior = self.bench.own, self.recipe.prior
-        if (content := self.bench.find_pool_content(self.recipe)) is None:
-            return None
-        assert isinstance(prior, PoolSettings)
-        height, width, channels = read_manifest(real_images)["metrics"]["shape"]
-        seen = try_pool(open_pool(own, prior.pool, self.recipe.source), (height, width, channels), content)
-        require_unseen_pool(self.recipe, seen, list_ids(real_images, EVALUATED))
-        require_unlabelled(self.recipe, seen, list_ids(real_images, ["train"])["train"])
-        return content
 
     @cached_property
     def evaluation(self) -> PixelDataset:
@@ -297,4 +289,7 @@ class _Work:
         asked = Asked(networks, images, torch.from_numpy(self.evaluation.labels.copy()), device, precision)
         mean = ask_together(networks, images, precision, device)
         refused = self.count_refused(arm)
-        return Answers(mean, self.evaluation.labels, self.train_counts, asked, self.nuisanced, refused, self.corrupted)
+        learnt_from = self.read_training_images(arm)
+        return Answers(
+            mean, self.evaluation.labels, self.train_counts, asked, self.nuisanced, refused, self.corrupted, learnt_from
+        )

@@ -17,6 +17,7 @@ CorruptionMeasure = Literal[
     "corrupted_jpeg",
     "corrupted_elastic",
 ]
+TrainingMeasure = Literal["training_accuracy", "gap", "real_gap"]
 InvarianceMeasure = Literal["ekld", "ekld_error", "ekld_head", "ekld_rare", "agreement", "size_correlation"]
 ClassifierMeasure = Literal[
     "accuracy",
@@ -29,9 +30,11 @@ ClassifierMeasure = Literal[
     "fgsm",
     "ifgsm",
     CorruptionMeasure,
+    TrainingMeasure,
     "refused",
     InvarianceMeasure,
 ]
 ClassifierCurve = Literal["recall", "ekld"]
 CORRUPTED = get_args(CorruptionMeasure)  # the mean over all corruptions, then each of them
+OF_TRAINING = get_args(TrainingMeasure)  # measured on what was learnt from
 NUISANCED = get_args(InvarianceMeasure)  # measures and curves that need a nuisance
