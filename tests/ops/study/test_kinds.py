@@ -88,16 +88,17 @@ def test_attacked_classifiers_and_gans_are_parts_of_one_study(
         "settings": {"6": part["settings"]["6"]},
         "steps": [40],
         "seeds": [0],
-        "measures": ["accuracy", "fgsm", "ifgsm"],
+        "measures": ["accuracy", "fgsm", "ifgsm", "training_accuracy", "gap", "real_gap"],
     }
     gan = {"kind": "mixup_gan", "mixtures": ["ring"], "mixing": [0, 1], "steps": [2], "seeds": [0], "width": 8}
     study = write({**content, "parts": {"small": part, "gan": gan}})
     finished = run_study(study, main, runtime)
     assert (finished.cells, finished.missing) == (5, 0)
     rows = finished.table.filter(pl.col("part") == "small").sort("arm", "network")
-    clean, one, ten = (rows.filter(pl.col("measure") == name)["value"] for name in part["measures"])
+    clean, one, ten, known, gap, real = (rows.filter(pl.col("measure") == name)["value"] for name in part["measures"])
     assert rows["value"].null_count() == 0 and rows["arm"].unique().sort().to_list() == ["ensemble", "plain"]
     assert (one <= clean).all() and (ten <= clean).all() and clean.max() > 0.5  # type: ignore[operator]
+    assert (known - clean - gap).abs().max() == 0 and gap.equals(real), "all training images are real"
     text = write_page(study, finished).read_text(encoding="utf-8")
     assert "### small" in text and "accuracy under FGSM, ε = 8/255" in text
     assert "### gan" in text and " of 8 |" in text
