@@ -80,6 +80,8 @@ TRAINED = {  # by kind of generator, as in docs/generators.md
     "instance": "an encoder of images to features, and a flow that is told them",
     "mae": "a masked autoencoder",
     "munit": "a transform of images as in MUNIT",
+    "dcgan": "a maker of images against a critic, as in DCGAN",
+    "stylegan2": "a maker of images against a critic, as in StyleGAN2",
 }
 GROWTH = {"keep": "every class grows by this ratio", "equalise": "all classes end equally large"}
 CHOSEN = {"all": "", "hard": " Variants are made of the third of each class that the scorer learns worst."}

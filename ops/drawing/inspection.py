@@ -35,11 +35,13 @@ from ops.stages.several import find_root, read_part
 
 # Of a generator that was trained here, beside its sampler and its config; kinds that are not named denoise.
 TRAINED_FILES: Mapping[str, tuple[str, ...]] = {
+    "dcgan": (WEIGHTS,),
     "instance": (WEIGHTS, NET, ENCODER),
     "latent": (WEIGHTS, NET, ENCODER, DECODER),
     "mae": (WEIGHTS, DECODER),
     "munit": (WEIGHTS, CONTENT, DECODER),
     "onnx": (),
+    "stylegan2": (WEIGHTS,),
 }
 DENOISING_FILES = (WEIGHTS, NET)
 MODEL_SUFFIXES = {".onnx", ".safetensors", ".data", ".pt", ".pth", ".pkl", ".bin", ".ckpt"}

@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+from ops.generators.adversarial_kind import AdversarialKind
+from ops.generators.dcgan.design import Dcgan
 from ops.generators.denoiser_kind import DenoiserKind, FlowKind
 from ops.generators.diffusion_kind import DiffusionKind
 from ops.generators.drawers import DrawerSpec
@@ -16,6 +18,7 @@ from ops.generators.mae_kind import MaeKind
 from ops.generators.munit_kind import MunitKind
 from ops.generators.prior_kind import PriorKind
 from ops.generators.protocol import Kind
+from ops.generators.stylegan2.design import StyleGan2
 from ops.recipe.kinds import PRIORS
 
 _ALL: tuple[Kind, ...] = (
@@ -27,6 +30,8 @@ _ALL: tuple[Kind, ...] = (
     MaeKind(),
     GeometryKind(),
     MunitKind(),
+    AdversarialKind(Dcgan()),
+    AdversarialKind(StyleGan2()),
     DiffusionKind("stable-diffusion"),
     DiffusionKind("unclip"),
     Onnx(),

@@ -18,6 +18,7 @@ LATER_KEYS: dict[str, Any] = {
     "sampler.strength": None,
     "sampler.moves": 2.0,
     "sampler.keeps": 0.9,
+    "sampler.truncation": None,
     "sampler.imagination": None,
     "generator.pseudo_labels": None,
     "prior.pseudo_labels": None,

@@ -24,6 +24,7 @@ class KindSettings(Section):
     encodes: ClassVar[bool] = False  # whether, as a prior, it has an encoder (`ops.generators.encoding`)
     latents_are_maps: ClassVar[bool] = True  # of a prior that imagines: they have channels
     has_features: ClassVar[bool] = False  # whether, as a prior, it describes images (`ops.generators.describable`)
+    truncates: ClassVar[bool] = False  # whether `sampler.truncation` changes how it draws
     in_torch: ClassVar[bool] = False  # it exports no graph and draws in torch, slowly: few images are drawn to judge it
     rows: ClassVar[int] = 10  # variants that are imagined in one call of prior and scorer, at most
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ops.recipe.dcgan import DcganSettings
 from ops.recipe.denoisers import DdpmSettings, EdmSettings, FlowSettings
 from ops.recipe.diffusion import StableDiffusionSettings, UnclipSettings
 from ops.recipe.generator import KindSettings, OnnxSettings
@@ -11,6 +12,7 @@ from ops.recipe.latent import LatentSettings
 from ops.recipe.mae import MaeSettings
 from ops.recipe.munit import MunitSettings
 from ops.recipe.prior import PriorGeneratorSettings, build_section
+from ops.recipe.stylegan2 import StyleGan2Settings
 
 KINDS: dict[str, type[KindSettings]] = {
     "flow": FlowSettings,
@@ -19,6 +21,8 @@ KINDS: dict[str, type[KindSettings]] = {
     "latent": LatentSettings,
     "geometry": GeometrySettings,
     "munit": MunitSettings,
+    "dcgan": DcganSettings,
+    "stylegan2": StyleGan2Settings,
     "prior": PriorGeneratorSettings,
     "stable-diffusion": StableDiffusionSettings,
     "unclip": UnclipSettings,

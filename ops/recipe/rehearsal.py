@@ -11,7 +11,9 @@ from math import ceil
 from pathlib import Path
 from typing import Any
 
+from ops.recipe.adversarial import AdversarialSettings
 from ops.recipe.arms import ResNet18, SmallResNet
+from ops.recipe.dcgan import DcganSettings
 from ops.recipe.denoisers import AnyFlowSettings, DenoiserSettings
 from ops.recipe.diffusion import PipelineSettings, StableDiffusionSettings
 from ops.recipe.generator import OnnxSettings
@@ -143,6 +145,9 @@ def shrink(recipe: Recipe, source: str, root: Path) -> dict[str, Any]:
         changes |= _within("generator", _shrink_denoiser(generator)) | _shrink_sampler(recipe, generator)
     if isinstance(generator, MunitSettings):
         changes |= _within("generator", SHORT | {"blocks": 1, "width": min(16, generator.width)})
+    if isinstance(generator, AdversarialSettings):
+        narrow = {"width": 16} if isinstance(generator, DcganSettings) else {}
+        changes |= _within("generator", SHORT | narrow)
     if isinstance(recipe.prior, DenoiserSettings):
         idle = recipe.prior.class_keys or frozenset()
         small = {key: value for key, value in _shrink_denoiser(recipe.prior).items() if key not in idle}

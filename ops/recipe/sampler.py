@@ -40,6 +40,11 @@ class SamplerSettings(Section):
         " stable-diffusion: the share of the steps that are taken, from the noised seed image on; needed with mode:"
         " image",
     )
+    truncation: Fraction | None = Field(
+        None,
+        description="stylegan2: styles are drawn towards the mean of their class, to this share of their distance, for"
+        " more typical and less diverse images; null: 1, they are not",
+    )
     precision: Literal["fp32", "int8", "fp16"] = Field(
         "fp32", description="int8 is faster on CPUs, fp16 on GPUs; used only if its quality is within 5 % of fp32's"
     )

@@ -106,7 +106,11 @@ class Recipe(Section):
     def _resolve_sampler(cls, sampler: SamplerSettings, info: ValidationInfo) -> SamplerSettings:
         """The generator's kind decides which values the sampler's keys may have, and their defaults."""
         generator = info.data.get("generator")  # absent if it is invalid itself
-        return sampler if generator is None else generator.resolve_sampler(generator.take_profile(sampler))
+        if generator is None:
+            return sampler
+        if sampler.truncation is not None and not generator.truncates:
+            raise ValueError(f"truncation has no effect with kind: {generator.kind}, which has no styles; remove it")
+        return generator.resolve_sampler(generator.take_profile(sampler))
 
     @model_validator(mode="after")
     def _check_looks(self) -> Recipe:

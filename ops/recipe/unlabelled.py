@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Protocol
 
+from ops.recipe.adversarial import AdversarialSettings
 from ops.recipe.arms import Arm
 from ops.recipe.automation import AutomationSettings
 from ops.recipe.contrastive_arms import is_contrastive
@@ -21,7 +22,7 @@ from ops.recipe.pool_arms import list_seeing
 from ops.recipe.sampler import SamplerSettings
 from ops.recipe.sections import VerdictSettings
 
-GENERATORS = ("flow", "edm", "ddpm", "latent")  # which draw from noise alone where there are no classes
+GENERATORS = ("flow", "edm", "ddpm", "latent", "dcgan")  # which draw from noise alone where there are no classes
 
 
 class Sections(Protocol):
@@ -56,7 +57,8 @@ def check_unlabelled(recipe: Sections) -> None:
             f" prior: {{pool: {name}}} and no data.unlabelled, else prior: null"
         )
     drawing = recipe.generator
-    if not isinstance(drawing, DenoiserSettings) or "image" in drawing.list_inputs(recipe.sampler):
+    from_noise = isinstance(drawing, DenoiserSettings | AdversarialSettings)
+    if not from_noise or "image" in drawing.list_inputs(recipe.sampler):
         what = "sampler.strength" if recipe.sampler.strength is not None else f"generator.kind: {drawing.kind}"
         raise ValueError(
             f"{what} needs labelled images, and data.unlabelled expands images without labels, which are drawn from"

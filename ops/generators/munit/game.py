@@ -13,9 +13,7 @@ is judged by D_a and found again by E_aᶜ and E_aˢ. Labels are never told. All
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,9 +21,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ops.generators.adversarial.pair import frozen
+from ops.generators.adversarial.spectral import advance
 from ops.generators.batches import draw_batch
 from ops.generators.denoising.augmentation import draw_moves, move
-from ops.generators.munit.layers import advance
 from ops.generators.munit.network import Makers, Munit
 from ops.machine.precision import compute_in
 from ops.recipe.denoisers import MOVES
@@ -226,19 +225,6 @@ def judge(critic: nn.Module, images: Tensor, moves: Tensor) -> Tensor:
         moved = move(images, moves)
     scores: Tensor = critic(moved)
     return scores
-
-
-@contextmanager
-def frozen(critics: nn.ModuleList) -> Iterator[None]:
-    """Inside the block a loss has no gradient for the critics' parameters."""
-    parameters = [parameter for critic in critics for parameter in critic.parameters()]
-    for parameter in parameters:
-        parameter.requires_grad_(False)
-    try:
-        yield
-    finally:
-        for parameter in parameters:
-            parameter.requires_grad_(True)
 
 
 def _find_distance(one: Tensor, other: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""The layers of MUNIT that torch does not have: AdaIN, its layer normalisation, spectral normalisation by hand.
+"""The layers of MUNIT that torch does not have: AdaIN, its layer normalisation, reflecting convolutions.
 
 All of them treat each image by itself and compute in float32, in training as in evaluation. So neither the batch nor
 the number of threads changes what an image becomes.
@@ -10,8 +10,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ops.generators.adversarial.spectral import SpectralKernel
+
 EPSILON = 1e-5
-FIRST_ITERATIONS = 15  # of the power method on untrained kernels; one at each step follows them as they learn
 
 
 def adapt(z: Tensor, gain: Tensor, shift: Tensor) -> Tensor:
@@ -60,44 +61,11 @@ class PaddedConv(nn.Conv2d):
         return super().forward(reflect(x, self.margin))
 
 
-class SpectralConv(PaddedConv):
-    """The same with kernels divided by their largest singular value, as a matrix of one row for each output.
-
-    The value is uᵀWv (Miyato et al. 2018, eq. 10-12). `advance` brings the buffers u and v nearer to W's singular
-    vectors; a forward pass only reads them, so that parts of a batch can be computed on several threads at once.
-    """
-
-    u: Tensor
-    v: Tensor
-
-    def __init__(self, before: int, after: int, kernel: int, stride: int = 1) -> None:
-        super().__init__(before, after, kernel, stride)
-        self.register_buffer("u", F.normalize(torch.randn(after), dim=0))
-        self.register_buffer("v", torch.zeros(before * kernel * kernel))
-        self.advance(FIRST_ITERATIONS)
-
-    @torch.no_grad()
-    def advance(self, iterations: int = 1) -> None:
-        """Iterations of the power method, in place."""
-        matrix = self.weight.flatten(1)
-        for _ in range(iterations):
-            self.v.copy_(F.normalize(matrix.T @ self.u, dim=0))
-            self.u.copy_(F.normalize(matrix @ self.v, dim=0))
-
-    def find_norm(self) -> Tensor:
-        """uᵀWv; its gradient reaches the kernels."""
-        with torch.autocast(self.weight.device.type, enabled=False):
-            return torch.dot(self.u, self.weight.flatten(1) @ self.v)
+class SpectralConv(SpectralKernel, PaddedConv):
+    """The same with kernels divided by their largest singular value."""
 
     def forward(self, x: Tensor) -> Tensor:
-        return self._conv_forward(reflect(x, self.margin), self.weight / self.find_norm(), self.bias)
-
-
-def advance(network: nn.Module) -> None:
-    """Follow the largest singular values of all kernels in a network, which a forward pass only reads."""
-    for module in network.modules():
-        if isinstance(module, SpectralConv):
-            module.advance()
+        return self._conv_forward(reflect(x, self.margin), self.find_kernel(), self.bias)
 
 
 def reflect(x: Tensor, margin: int) -> Tensor:

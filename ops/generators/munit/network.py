@@ -15,8 +15,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ops.generators.adversarial.spectral import FIRST_ITERATIONS
 from ops.generators.munit.depths import Depths, plan_depths
-from ops.generators.munit.layers import FIRST_ITERATIONS, LayerNorm, PaddedConv, SpectralConv, adapt, standardise
+from ops.generators.munit.layers import LayerNorm, PaddedConv, SpectralConv, adapt, standardise
 from ops.recipe.munit import MunitSettings
 
 HIDDEN = 256  # of the two layers between style and AdaIN

@@ -66,6 +66,7 @@ FIXED = {
     "generator.pseudo_labels",  # needs a prior
     "sampler.guidance",
     "sampler.strength",
+    "sampler.truncation",
     "filter.near_parent",
     "sampler.moves",
     "sampler.keeps",

@@ -29,6 +29,7 @@ VARIANTS: dict[str, Changes] = {
     "latent": {"generator": {"kind": "latent", "autoencoder": {"halvings": 3}}, "sampler": {"strength": 0.5}},
     "latent as it is": {"generator": {"kind": "latent"}, "sampler": {}},
     "munit": {"generator": {"kind": "munit", "width": 64}, "sampler": {"strength": 0.5}},
+    "dcgan": {"generator": {"kind": "dcgan", "batch_size": 64}, "sampler": {}},
     "onnx": {"generator": {"kind": "onnx", "path": "samplers/s.onnx", "sha256": "0" * 64}, "sampler": {}},
     "stable diffusion": {
         "generator": {

@@ -12,7 +12,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ops.generators.munit.game import Batch, CriticsTerms, Game, MakersTerms, frozen
+from ops.generators.adversarial.pair import frozen
+from ops.generators.munit.game import Batch, CriticsTerms, Game, MakersTerms
 from ops.generators.munit.network import Munit, build_munit, describe_munit
 from ops.machine.parallel import start_threads, use_threads
 from ops.recipe.munit import MunitSettings

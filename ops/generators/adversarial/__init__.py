@@ -1,0 +1,1 @@
+"""What generators share that learn against a critic: turns of the two, what the critic sees, directory and export."""

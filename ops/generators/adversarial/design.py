@@ -1,0 +1,76 @@
+"""What each adversarial kind defines: the networks, and the game between them. It loads nothing that computes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+
+from ops.recipe.adversarial import AdversarialSettings
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from ops.generators.adversarial.game import Game
+    from ops.generators.adversarial.pair import Maker, Pair
+
+Settings = TypeVar("Settings", bound=AdversarialSettings, contravariant=True)
+
+
+@dataclass(frozen=True)
+class Given:
+    """What a game is played with.
+
+    images : uint8 [n, C, H, W]; labels : int64 [n], every class 0..K-1 present.
+    pool : threads that compute the parts of a batch; no bit depends on their number.
+    precision : "fp32" or "bf16", in which the networks multiply; norms and losses are float32.
+    """
+
+    images: Tensor
+    labels: Tensor
+    seed: int
+    pool: ThreadPoolExecutor
+    precision: str
+    device: str = "cpu"
+
+
+class Design(Protocol[Settings]):
+    """One adversarial kind. Its networks are built for a config.json, which `describe` adds to."""
+
+    @property
+    def name(self) -> str:
+        """The value of `kind` in a recipe."""
+        ...
+
+    def check(self, settings: Settings, shape: tuple[int, int, int]) -> None:
+        """UserError for images (channels, height, width) that these settings cannot draw."""
+        ...
+
+    def describe(self, settings: Settings, shape: tuple[int, int, int]) -> dict[str, Any]:
+        """The entries of config.json that describe the maker."""
+        ...
+
+    def build_maker(self, config: Mapping[str, Any]) -> Maker:
+        """The maker that a config.json describes, newly initialised."""
+        ...
+
+    def build_pair(self, config: Mapping[str, Any], settings: Settings) -> Pair:
+        """Maker and critic, newly initialised."""
+        ...
+
+    def make_game(self, pair: Pair, settings: Settings, given: Given) -> Game:
+        """The losses of both at each step; the pair is on the device where it computes."""
+        ...
+
+    def count_products(self, settings: Settings, shape: tuple[int, int, int]) -> Products:
+        """What the networks compute for one image."""
+        ...
+
+
+@dataclass(frozen=True)
+class Products:
+    """Products of each network for one image; a multiplication and an addition count as two."""
+
+    make: float
+    judge: float

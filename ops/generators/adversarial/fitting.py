@@ -1,0 +1,71 @@
+"""Fit an adversarial kind: from labelled images to a generator directory."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, TypeVar
+
+import torch
+from torch import Tensor
+
+from ops.files.outputs import LOSSES
+from ops.files.storage import write_json
+from ops.generators.adversarial.design import Design, Given
+from ops.generators.adversarial.drawing import draw_in_threads
+from ops.generators.adversarial.learning import learn_in_turns
+from ops.generators.protocol import Fitting
+from ops.generators.stored_network import save_network
+from ops.machine.parallel import start_threads
+from ops.machine.precision import resolve_precision
+from ops.recipe.adversarial import AdversarialSettings
+from ops.training.checkpoint import Checkpoints
+from ops.training.state import LOSS_WINDOW, Observation
+
+Settings = TypeVar("Settings", bound=AdversarialSettings)
+
+
+def fit_adversarial(design: Design[Settings], settings: Settings, fitting: Fitting) -> dict[str, Any]:
+    """Train, and write config.json, model.safetensors (the maker) and losses.json; returns metrics."""
+    with start_threads() as pool:
+        return _fit(design, settings, fitting, pool)
+
+
+def _fit(design: Design[Settings], settings: Settings, fitting: Fitting, pool: ThreadPoolExecutor) -> dict[str, Any]:
+    device = fitting.device
+    channels, height, width = fitting.images.shape[1:]
+    config = {**fitting.describe(design.name), **design.describe(settings, (channels, height, width))}
+    precision = resolve_precision(settings.precision, device)
+    torch.manual_seed(fitting.seed)
+    pair = design.build_pair(config, settings).to(device)
+    given = Given(fitting.images, fitting.labels, fitting.seed, pool, precision, device)
+    progress = fitting.progress(fitting.name, settings.steps, "steps")
+    observer = fitting.watch(settings.max_copies)
+    watching_seconds = 0.0
+
+    def sample(feeds: Mapping[str, Tensor]) -> Tensor:
+        return draw_in_threads(pair.maker, feeds, device, precision, pool)
+
+    def observe(step: int) -> Observation:
+        nonlocal watching_seconds
+        begun = time.monotonic()
+        observation = observer.observe(step, sample)
+        watching_seconds += time.monotonic() - begun
+        return observation
+
+    started = time.monotonic()
+    ended = learn_in_turns(
+        design.make_game(pair, settings, given),
+        Checkpoints(fitting.scratch, settings.checkpoints, observe),
+        on_step=lambda step, loss: progress.update(step, loss=round(loss, 4)),
+    )
+    rate = ended.step * settings.batch_size / (time.monotonic() - started - watching_seconds)
+    fitting.sink(f"{fitting.name}: {rate:.0f} training images per second, {precision}")
+    save_network(fitting.out, pair.maker, config)
+    write_json(fitting.out / LOSSES, {"every": LOSS_WINDOW, "loss": ended.losses})
+    return {
+        "parameters": sum(p.numel() for p in pair.maker.parameters()),
+        **ended.describe(settings.batch_size),
+        "precision": precision,
+    }

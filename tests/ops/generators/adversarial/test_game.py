@@ -1,0 +1,111 @@
+"""The losses of a game against their formulas written out, what its batches are, and what a step leaves alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from ops.generators.adversarial.augmentation import change
+from ops.generators.adversarial.design import Given
+from ops.generators.adversarial.game import CRITICS, MAKERS, REAL, Game
+from ops.generators.dcgan.design import Dcgan
+from ops.machine.parallel import start_threads, use_threads
+from ops.recipe.dcgan import DcganSettings
+
+NAMES = ["a", "b", "c"]
+
+
+@pytest.fixture(scope="module")
+def pool() -> Iterator[ThreadPoolExecutor]:
+    with use_threads(2), start_threads() as found:
+        yield found
+
+
+def make_toys() -> tuple[Tensor, Tensor]:
+    """Three classes of 6, 3 and 1 random images."""
+    images = torch.randint(0, 256, (10, 1, 8, 8), dtype=torch.uint8, generator=torch.Generator().manual_seed(1))
+    return images, torch.tensor([0] * 6 + [1] * 3 + [2])
+
+
+def make_game(pool: ThreadPoolExecutor, **changes: Any) -> Game:
+    settings = DcganSettings(**{"width": 8, "batch_size": 12, "latent": 5, **changes})
+    torch.manual_seed(0)
+    config = {"channels": 1, "height": 8, "width": 8, "class_names": NAMES, "base": 8, "latent": 5}
+    pair = Dcgan().build_pair(config, settings)
+    return Dcgan().make_game(pair, settings, Given(*make_toys(), seed=3, pool=pool, precision="fp32"))
+
+
+def make_by_halves(game: Game, z: Tensor, labels: Tensor) -> Tensor:
+    """The maker normalises over each of the two parts of so small a batch."""
+    return torch.cat([game.pair.maker(z[rows], labels[rows]) for rows in (slice(0, 6), slice(6, 12))])
+
+
+@pytest.mark.parametrize("augment", [(), ("translation", "cutout")])
+def test_the_losses_are_the_logarithms_of_the_critics_odds(augment: tuple[str, ...], pool: ThreadPoolExecutor) -> None:
+    game = make_game(pool, augment=augment)
+    critic_loss = game.find_critic_loss(4)
+    batch = game.find_batch(4)
+    made = make_by_halves(game, batch.latents[0], batch.labels[CRITICS])
+    fake = game.pair.critic(change(made, batch.changes[CRITICS], augment), batch.labels[CRITICS])  # type: ignore[arg-type]
+    true = game.pair.critic(change(batch.real, batch.changes[REAL], augment), batch.labels[REAL])  # type: ignore[arg-type]
+    expected = -F.logsigmoid(true).mean() - torch.log1p(-torch.sigmoid(fake)).mean()
+    torch.testing.assert_close(critic_loss, expected, rtol=1e-4, atol=1e-5)
+
+    made = make_by_halves(game, batch.latents[1], batch.labels[MAKERS])
+    fooled = game.pair.critic(change(made, batch.changes[MAKERS], augment), batch.labels[MAKERS])  # type: ignore[arg-type]
+    torch.testing.assert_close(game.find_maker_loss(4), -F.logsigmoid(fooled).mean(), rtol=1e-4, atol=1e-5)
+
+
+def test_each_loss_moves_its_own_network_alone(pool: ThreadPoolExecutor) -> None:
+    game = make_game(pool)
+    game.find_critic_loss(0).backward()
+    assert all(p.grad is None for p in game.pair.maker.parameters())
+    assert all(p.grad is not None for p in game.pair.critic.parameters())
+    game.pair.zero_grad(set_to_none=True)
+    game.find_maker_loss(0).backward()
+    assert all(p.grad is None and p.requires_grad for p in game.pair.critic.parameters())
+    assert all(p.grad is not None for p in game.pair.maker.parameters())
+
+
+def test_a_batch_has_every_class_equally_often_in_each_stream_and_follows_from_seed_and_step(
+    pool: ThreadPoolExecutor,
+) -> None:
+    game = make_game(pool)
+    batch = game.find_batch(7)
+    assert [row.bincount(minlength=3).tolist() for row in batch.labels] == [[4, 4, 4]] * 3
+    images, labels = make_toys()
+    scaled = images.float() / 127.5 - 1
+    for image, label in zip(batch.real, batch.labels[REAL], strict=True):
+        assert any(torch.equal(image, other) for other in scaled[labels == label])
+    assert not torch.equal(batch.latents[0], batch.latents[1])
+    game.prepare(7)
+    other = make_game(pool)
+    other.prepare(7)
+    again = other.find_batch(7)
+    for name in ("real", "labels", "latents", "changes"):
+        assert torch.equal(getattr(batch, name), getattr(again, name)), name
+    assert not torch.equal(other.find_batch(8).latents, again.latents)
+
+
+def test_unbalanced_batches_have_the_classes_as_they_occur(pool: ThreadPoolExecutor) -> None:
+    game = make_game(pool, class_balanced=False, batch_size=400)
+    shares = torch.stack([row.bincount(minlength=3) / 400 for row in game.find_batch(0).labels])
+    torch.testing.assert_close(shares, torch.tensor([[0.6, 0.3, 0.1]] * 3), rtol=0, atol=0.08)
+
+
+def test_parts_are_cut_alike_where_no_threads_compute_them(pool: ThreadPoolExecutor) -> None:
+    """As on a GPU, where a whole batch at once would be normalised by other statistics."""
+    game = make_game(pool)
+    batch = game.find_batch(0)
+    terms = game.find_maker_terms(batch.latents[1], batch.labels[MAKERS], batch.changes[MAKERS])
+    elsewhere = Given(*make_toys(), seed=3, pool=pool, precision="fp32", device="meta")
+    game.given = elsewhere
+    network = game.find_maker_terms.network  # type: ignore[attr-defined]
+    in_turn = game.compute_in_parts(network)(batch.latents[1], batch.labels[MAKERS], batch.changes[MAKERS])
+    torch.testing.assert_close(in_turn, terms)

@@ -1,0 +1,140 @@
+"""Training on 32 digits: resumed runs, cores, every option, what it learns, and that its critic's images adapt."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from ops.datasets.axes import to_nchw
+from ops.files.storage import read_json
+from ops.generators.adversarial.design import Given
+from ops.generators.adversarial.fitting import fit_adversarial
+from ops.generators.adversarial.game import REAL
+from ops.generators.adversarial.learning import learn_in_turns
+from ops.generators.folder import WEIGHTS
+from ops.generators.protocol import Fitting, Sample
+from ops.generators.stored_network import load_network
+from ops.generators.stylegan2.design import StyleGan2
+from ops.generators.stylegan2.game import StyleGame, StylePair
+from ops.generators.stylegan2.losses import find_steepness
+from ops.machine.parallel import start_threads, use_threads
+from ops.recipe.stylegan2 import EVERY, StyleGan2Settings
+from ops.training.checkpoint import Checkpoints
+from ops.training.state import Observation
+from tests.workspaces import digit_splits
+
+STEPS = 6
+SMALL: dict[str, Any] = {
+    "width": 8, "latent": 8, "steps": STEPS, "batch_size": 8, "ema_decay": 0.9, "precision": "fp32",
+    "augment_images": 40,
+}  # fmt: skip
+
+
+class Killed(Exception):
+    """Stands for a process that ends in the middle."""
+
+
+def take_digits() -> tuple[Tensor, Tensor]:
+    train = digit_splits()["train"]
+    return torch.from_numpy(to_nchw(train.images))[:32], torch.from_numpy(train.labels.copy())[:32]
+
+
+def make_pair(settings: StyleGan2Settings, seed: int = 0) -> StylePair:
+    torch.manual_seed(seed)
+    names = [str(name) for name in range(int(take_digits()[1].max()) + 1)]
+    config = {"channels": 1, "height": 16, "width": 16, "class_names": names}
+    pair = StyleGan2().build_pair({**config, **StyleGan2().describe(settings, (1, 16, 16))}, settings)
+    assert isinstance(pair, StylePair)
+    return pair
+
+
+def run(folder: Path, *, seed: int = 0, stop: int = -1, threads: int = 1, **changes: Any) -> StylePair:
+    """Train on `threads` threads; killed after `stop` steps."""
+    settings = StyleGan2Settings(**{**SMALL, **changes})
+    pair = make_pair(settings, seed)
+
+    def on_step(step: int, loss: float) -> None:
+        assert np.isfinite(loss)
+        if step == stop:
+            raise Killed
+
+    with use_threads(threads), start_threads() as pool:
+        game = StyleGame(pair, settings, Given(*take_digits(), 5, pool, settings.precision))
+        learn_in_turns(game, Checkpoints(folder, 2), on_step=on_step)
+    return pair
+
+
+def test_a_killed_and_resumed_training_on_two_cores_ends_with_the_bits_of_a_whole_one_on_one(tmp_path: Path) -> None:
+    # Of target 0, so that the critic is soon surer than that, and images are augmented.
+    whole = run(tmp_path / "whole", augment_target=0.0)
+    with pytest.raises(Killed):
+        run(tmp_path / "killed", augment_target=0.0, stop=5, threads=2)
+    resumed = run(tmp_path / "killed", augment_target=0.0, seed=1, threads=2)  # other initial weights
+    for (name, one), other in zip(whole.state_dict().items(), resumed.state_dict().values(), strict=True):
+        assert torch.equal(one, other), name
+    assert whole.adaptation is not None
+
+
+@pytest.mark.parametrize(
+    "changes", [{"augment_target": None, "penalty": 0, "class_balanced": False}, {"precision": "bf16"}], ids=str
+)
+def test_every_option_trains(tmp_path: Path, changes: dict[str, Any]) -> None:
+    pair = run(tmp_path, steps=2, **changes)
+    assert all(value.isfinite().all() for value in pair.state_dict().values())
+
+
+def test_the_critic_has_a_penalty_at_every_sixteenth_step_and_p_follows_its_scores() -> None:
+    settings = StyleGan2Settings(**{**SMALL, "augment_target": 0.0, "penalty": 3.0})
+    pair: Any = make_pair(settings)
+    with start_threads() as pool:
+        game = StyleGame(pair, settings, Given(*take_digits(), 5, pool, "fp32"))
+        batch = game.find_batch(EVERY)
+        with_penalty = game.find_critic_loss(EVERY)
+        scores = pair.critic(batch.real, batch.labels[REAL]).detach()
+        assert pair.adaptation.signs.tolist() == [float(scores.sign().sum()), 8.0]
+        halves = zip(batch.real.split(4), batch.labels[REAL].split(4), strict=True)  # each judged by itself
+        steep = torch.cat([find_steepness(pair.critic, *half) for half in halves]).mean()
+        game.weight = 0.0
+        without = game.find_critic_loss(EVERY)
+        torch.testing.assert_close(with_penalty - without, EVERY * 3.0 / 2 * steep, rtol=1e-3, atol=1e-3)
+        with torch.no_grad():  # a critic that takes everything for real
+            pair.critic.score.weight.zero_()
+            pair.critic.score.bias.fill_(1.0)
+            pair.critic.vectors.weight.fill_(1.0)
+        for step in range(4):
+            game.find_critic_loss(step)
+        assert float(pair.adaptation.p) > 0
+        batch = game.find_batch(1)
+        seen = pair.augment(batch.real, batch.changes[REAL])
+        assert (seen != batch.real).any()
+
+
+def test_a_fitted_generator_lies_in_its_directory_without_its_critic(tmp_path: Path) -> None:
+    images, labels = take_digits()
+    names = tuple(str(name) for name in range(int(labels.max()) + 1))
+    seen: list[tuple[int, Tensor]] = []
+
+    class Eye:
+        def observe(self, step: int, sample: Sample) -> Observation:
+            seen.append((step, sample({"noise": torch.randn(3, 1, 16, 16), "label": torch.arange(3) % 2})))
+            return Observation()
+
+    settings = StyleGan2Settings(**{**SMALL, "steps": 4, "checkpoints": 2})
+    fitting = Fitting(
+        images, labels, names, 0, tmp_path, tmp_path / "out", tmp_path / "scratch", watch=lambda copies: Eye()
+    )
+    (tmp_path / "out").mkdir()
+    metrics = fit_adversarial(StyleGan2(), settings, fitting)
+    assert [step for step, _ in seen] == [2, 4]
+    assert all(drawn.shape == (3, 16, 16, 1) and drawn.dtype == torch.uint8 for _, drawn in seen)
+    maker, config = load_network(tmp_path / "out", StyleGan2().build_maker)
+    assert (config["kind"], config["style"], config["base"]) == ("stylegan2", 8, 8)
+    assert metrics["parameters"] == sum(p.numel() for p in maker.parameters())
+    assert bool(maker.state_dict()["mapping.centres"].ne(0).any())
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["config.json", "losses.json", WEIGHTS]
+    assert read_json(tmp_path / "out" / "losses.json")["every"] == 20
