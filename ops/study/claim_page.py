@@ -26,7 +26,7 @@ Values = Mapping[tuple[str, str], float]  # by setting and arm
 def render_claims(part: ClassifierPart, table: pl.DataFrame) -> list[str]:
     """A table of the part's claims; no line where it has none. table: rows of complete blocks."""
     rows = []
-    for claim in part.claims:
+    for claim in part.claims.values():
         measure = MEASURES[claim.measure or part.measures[0]]
         for steps in sorted(part.steps):
             found = measure_claim(part, claim, table, steps)

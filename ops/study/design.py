@@ -85,16 +85,16 @@ class ClassifierPart(Part):
     measures: Measures = Field(
         ("accuracy",),
         description="what is measured; the figure is about the first one. Where arms have generated images, differences"
-        " are about it, about head, middle and tail, about corrupted, and about the last six. These measure invariance"
-        " and need data.nuisance",
+        " are about it, about head, middle and tail, about corrupted, about gaps, and about the last six. These measure"
+        " invariance and need data.nuisance",
     )
     gains: dict[Name, Names] = Field(
         default_factory=dict,
         description="settings with one generator and several numbers of data.images_per_class, over which a law of the"
         " gain is fitted for each baseline with several ratios under expanded; the names head the page's tables",
     )
-    claims: Annotated[tuple[Claim, ...], Field(strict=False)] = Field(
-        (), description="what is said of gains, of which the page shows whether it held"
+    claims: dict[Name, Claim] = Field(
+        default_factory=dict, description="what is said of gains, of which the page shows whether it held"
     )
     curves: Curves = Field(
         (),
@@ -122,10 +122,10 @@ class ClassifierPart(Part):
                 raise ValueError(f"{key} names {unknown[0]!r}, which is not one of settings")
         self._check_left_out()
         check_claims(self.claims, self.measures)
-        for claim in self.claims:
-            for setting in (*claim.settings, *(claim.than or ())):
+        for name, claim in self.claims.items():
+            for setting in claim.list_settings():
                 if set(claim.arms) <= set(self.leave_out.get(setting, ())):
-                    raise ValueError(f"claims names {setting!r}, which leaves out all arms of the claim")
+                    raise ValueError(f"claims.{name} names {setting!r}, which leaves out all arms of the claim")
         check_gains(self.gains, {name: join_changes(self.set, keys) for name, keys in self.settings.items()})
         return self
 
@@ -137,7 +137,7 @@ class ClassifierPart(Part):
             "turns": list(self.turns),
             "leave_out": list(self.leave_out),
             "gains": [name for names in self.gains.values() for name in names],
-            "claims": [name for claim in self.claims for name in (*claim.settings, *(claim.than or ()))],
+            "claims": [name for claim in self.claims.values() for name in claim.list_settings()],
         }
 
     def _check_left_out(self) -> None:
@@ -162,7 +162,7 @@ class ClassifierPart(Part):
             "pairs": [*self.pairs, *self.pairs.values()],
             "shares": [name for way in ways for name in way],
             "drawn": list(self.drawn),
-            "claims": [name for claim in self.claims for name in (*claim.arms, claim.over)],
+            "claims": [name for claim in self.claims.values() for name in (*claim.arms, claim.over)],
         }
 
     @property

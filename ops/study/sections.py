@@ -64,6 +64,10 @@ class Claim(Section):
     margin: float = Field(0.0, description="in the unit in which the page shows the measure, such as points")
     measure: ClassifierMeasure | None = Field(None, description="one of measures; null: the first of them")
 
+    def list_settings(self) -> list[str]:
+        """All settings that it compares."""
+        return [*self.settings, *(self.than or ())]
+
 
 class Quick(Section):
     """A part made small, to see in less than a minute that it runs; nothing of it is kept."""
@@ -73,13 +77,15 @@ class Quick(Section):
     set: dict[str, Any] = Field(default_factory=dict, description="further changes of the recipe")
 
 
-def check_claims(claims: Sequence[Claim], measures: Sequence[str]) -> None:
+def check_claims(claims: Mapping[str, Claim], measures: Sequence[str]) -> None:
     """ValueError for a claim about a measure that is not measured, or about an arm beside itself."""
-    for claim in claims:
+    for name, claim in claims.items():
         if claim.measure is not None and claim.measure not in measures:
-            raise ValueError(f"claims names {claim.measure!r}, which is not one of measures")
+            raise ValueError(f"claims.{name}.measure is {claim.measure!r}, which is not one of measures")
         if claim.over in claim.arms:
-            raise ValueError(f"claims compares {claim.over!r} with itself; remove it from arms, or name another over")
+            raise ValueError(
+                f"claims.{name} compares {claim.over!r} with itself; remove it from arms, or name another over"
+            )
 
 
 def check_gains(gains: Mapping[str, Sequence[str]], changes: Mapping[str, Mapping[str, Any]]) -> None:

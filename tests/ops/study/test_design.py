@@ -69,14 +69,26 @@ TEACHER = {"targets": {"kind": "teacher", "of": "gone"}}
         ("parts/small/budget", "images", "budget"),
         ("parts/small/leave_out", {"7": ["plain"]}, "leave_out names '7', which is not one of settings"),
         ("parts/small/leave_out", {"6": ["plain"]}, "leave_out.6 names 'plain', which is not an arm under expanded"),
-        ("parts/small/claims", [{**CLAIM, "arms": ["gone"]}], "claims names 'gone', which is not an arm of this part"),
-        ("parts/small/claims", [{**CLAIM, "over": "gone"}], "claims names 'gone', which is not an arm of this part"),
-        ("parts/small/claims", [{**CLAIM, "settings": ["7"]}], "claims names '7', which is not one of settings"),
-        ("parts/small/claims", [{**CLAIM, "than": ["7"]}], "claims names '7', which is not one of settings"),
-        ("parts/small/claims", [{**CLAIM, "measure": "gap"}], "claims names 'gap', which is not one of measures"),
-        ("parts/small/claims", [{**CLAIM, "over": "taught"}], "claims compares 'taught' with itself"),
-        ("parts/small/claims", [{**CLAIM, "expects": "equal"}], "expects"),
-        ("parts/small/claims", [{**CLAIM, "says": None}], "says"),
+        (
+            "parts/small/claims",
+            {"it": {**CLAIM, "arms": ["gone"]}},
+            "claims names 'gone', which is not an arm of this part",
+        ),
+        (
+            "parts/small/claims",
+            {"it": {**CLAIM, "over": "gone"}},
+            "claims names 'gone', which is not an arm of this part",
+        ),
+        ("parts/small/claims", {"it": {**CLAIM, "settings": ["7"]}}, "claims names '7', which is not one of settings"),
+        ("parts/small/claims", {"it": {**CLAIM, "than": ["7"]}}, "claims names '7', which is not one of settings"),
+        (
+            "parts/small/claims",
+            {"it": {**CLAIM, "measure": "gap"}},
+            "claims.it.measure is 'gap', which is not",
+        ),
+        ("parts/small/claims", {"it": {**CLAIM, "over": "taught"}}, "claims.it compares 'taught' with itself"),
+        ("parts/small/claims", {"it": {**CLAIM, "expects": "equal"}}, "expects"),
+        ("parts/small/claims", {"it": {**CLAIM, "says": None}}, "says"),
         ("parts/small/gains", {"flow": ["6", "7"]}, "gains names '7', which is not one of settings"),
         ("parts/small/gains", {"flow": ["6"]}, "gains.flow needs two settings or more, each with another number of"),
         ("parts/small/gains", {"flow": ["6", "12"]}, "gains needs two arms under expanded that differ in their ratio"),
@@ -238,11 +250,11 @@ def test_a_setting_that_leaves_everything_out_or_all_of_a_claim_is_refused(
     part = content["parts"]["small"]
     part |= {"expanded": GROWN, "leave_out": {"6": ["plain+x2"]}}
     part["set"]["plan.ratio"] = 2.0
-    part["claims"] = [{**CLAIM, "arms": list(GROWN)}]
+    part["claims"] = {"it": {**CLAIM, "arms": list(GROWN)}}
     write(content)
-    part["claims"] = [{**CLAIM, "arms": ["plain+x2"]}]
-    with pytest.raises(UserError, match="claims names '6', which leaves out all arms of the claim"):
+    part["claims"] = {"it": {**CLAIM, "arms": ["plain+x2"]}}
+    with pytest.raises(UserError, match=r"claims\.it names '6', which leaves out all arms of the claim"):
         write(content)
-    part |= {"claims": [], "leave_out": {"6": list(GROWN)}}
+    part |= {"claims": {}, "leave_out": {"6": list(GROWN)}}
     with pytest.raises(UserError, match=r"leave_out\.6 names every arm under expanded; keep one"):
         write(content)

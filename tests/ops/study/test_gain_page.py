@@ -164,7 +164,7 @@ def test_a_claim_is_judged_by_its_whole_interval(
 
 def test_claims_stand_on_the_page_and_one_without_results_is_not_measured() -> None:
     late = {**CLAIM, "says": "It helps many", "settings": ["500-flow"], "expects": "below", "margin": 0.5}
-    part = build_part(claims=[CLAIM, late])
+    part = build_part(claims={"few": CLAIM, "many": late})
     table = build_table(part, noise=0.0)
     lines = render(part, table.filter(pl.col("setting") != "500-flow"))
     found = find_line(lines, "It helps |")
