@@ -40,8 +40,10 @@ from ops.generators.units import list_classes
 from ops.judging.judge import Judge
 from ops.judging.scorer import load_scorer, save_scorer, train_folds
 from ops.likeness.copies import fit_references, measure_copies
+from ops.recipe.adversarial import AdversarialSettings
 from ops.recipe.classifiers import ScorerSettings
 from ops.recipe.denoisers import DenoiserSettings, DistillationSettings, FlowSettings
+from ops.recipe.generator import TrainedSettings
 from ops.recipe.kinds import KINDS as SECTIONS
 from ops.recipe.latent import LatentSettings
 from ops.recipe.sampler import SamplerSettings
@@ -65,7 +67,7 @@ class Entry:
 
     name: str
     kind: Kind
-    settings: DenoiserSettings
+    settings: TrainedSettings
 
     @property
     def sampler(self) -> SamplerSettings:
@@ -105,9 +107,11 @@ def run(
 def list_entries() -> Iterator[Entry]:
     """Every kind that learns from labels, with its default settings, and the distilled form of each that has one."""
     for name, section in SECTIONS.items():
-        if not issubclass(section, DenoiserSettings) or section is LatentSettings:  # that one is for larger images
+        draws = issubclass(section, DenoiserSettings | AdversarialSettings)
+        if not draws or section is LatentSettings:  # that one is for larger images
             continue
         settings = section(kind=name)
+        assert isinstance(settings, TrainedSettings)
         yield Entry(name, KINDS[name], settings)
         if isinstance(settings, FlowSettings):
             student = DistillationSettings()

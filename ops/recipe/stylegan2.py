@@ -33,7 +33,9 @@ class StyleGan2Settings(AdversarialSettings):
     latent: Count | None = Field(
         None, description="numbers of z, and of a style; published as 512; null: 64, or as many as a smaller image has"
     )
-    layers: int = Field(2, ge=1, le=8, description="of the network from z to a style; published as 8, for CIFAR-10 as 2")
+    layers: int = Field(
+        2, ge=1, le=8, description="of the network from z to a style; published as 8, and as 2 for CIFAR-10"
+    )
     steps: Count = Field(4000, description="optimizer steps, each one of the critic and one of the maker")
     batch_size: Annotated[int, Field(ge=8)] = Field(32, description="images per optimizer step, at least 8")
     learning_rate: Positive = Field(0.0025, description="of the maker; decays linearly over the last 30 %")

@@ -22,7 +22,8 @@ from ops.recipe.pool_arms import list_seeing
 from ops.recipe.sampler import SamplerSettings
 from ops.recipe.sections import VerdictSettings
 
-GENERATORS = ("flow", "edm", "ddpm", "latent", "dcgan")  # which draw from noise alone where there are no classes
+# Which draw from noise alone where there are no classes.
+GENERATORS = ("flow", "edm", "ddpm", "latent", "dcgan", "stylegan2")
 
 
 class Sections(Protocol):

@@ -54,9 +54,9 @@ def _fit(design: Design[Settings], settings: Settings, fitting: Fitting, pool: T
         watching_seconds += time.monotonic() - begun
         return observation
 
-    started = time.monotonic()
+    game, started = design.make_game(pair, settings, given), time.monotonic()
     ended = learn_in_turns(
-        design.make_game(pair, settings, given),
+        game,
         Checkpoints(fitting.scratch, settings.checkpoints, observe),
         on_step=lambda step, loss: progress.update(step, loss=round(loss, 4)),
     )
@@ -68,4 +68,5 @@ def _fit(design: Design[Settings], settings: Settings, fitting: Fitting, pool: T
         "parameters": sum(p.numel() for p in pair.maker.parameters()),
         **ended.describe(settings.batch_size),
         "precision": precision,
+        **game.describe(),
     }

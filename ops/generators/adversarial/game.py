@@ -113,6 +113,10 @@ class Game:
         with torch.no_grad():
             self.pair.maker.settle(z.to(self.given.device), self.labels[index].to(self.given.device))
 
+    def describe(self) -> dict[str, float]:
+        """Metrics of the kept moment that the kind has besides those of all."""
+        return {}
+
     def make(self, z: Tensor, labels: Tensor) -> Tensor:
         """The made images of a step, [n, C, H, W], without gradients."""
 

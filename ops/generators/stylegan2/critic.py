@@ -78,7 +78,7 @@ def append_deviation(x: Tensor) -> Tensor:
     """
     count, (_, _, height, width) = len(x), x.shape
     size = next((size for size in GROUPS if count % size == 0), count)
-    groups = x.float().view(size, count // size, -1)
+    groups = x.float().reshape(size, count // size, -1)
     spread = (groups.var(dim=0, correction=0) + SMALLEST).sqrt().mean(dim=1)
     own = spread.repeat(size)[:, None, None, None].expand(-1, -1, height, width)
     return torch.cat([x, own.to(x.dtype)], dim=1)

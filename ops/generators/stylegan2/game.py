@@ -72,6 +72,10 @@ class StyleGame(Game):
             terms: Tensor = self.find_maker_terms(batch.latents[1], batch.labels[MAKERS], batch.changes[MAKERS])
         return terms.mean()
 
+    def describe(self) -> dict[str, float]:
+        """How strongly the critic's images were augmented."""
+        return {} if self.adaptation is None else {"augment_probability": round(float(self.adaptation.p), 4)}
+
     def draw_changes(self, streams: int, count: int, generator: torch.Generator) -> Tensor:
         return draw_numbers(streams * count, generator).unflatten(0, (streams, count))
 

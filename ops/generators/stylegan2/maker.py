@@ -40,7 +40,7 @@ class StyledLayer(nn.Module):
     def forward(self, x: Tensor, w: Tensor, noise: Tensor) -> Tensor:
         """[n, outputs, h, w] of x, styles [n, style] and noise [n, numbers]."""
         x = self.conv(x, w)
-        plane = noise[:, self.places].view(-1, 1, *x.shape[2:])
+        plane = noise[:, self.places].reshape(-1, 1, *x.shape[2:])
         return activate(x + self.strength * plane + self.bias[:, None, None])
 
 

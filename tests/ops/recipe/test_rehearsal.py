@@ -30,6 +30,7 @@ VARIANTS: dict[str, Changes] = {
     "latent as it is": {"generator": {"kind": "latent"}, "sampler": {}},
     "munit": {"generator": {"kind": "munit", "width": 64}, "sampler": {"strength": 0.5}},
     "dcgan": {"generator": {"kind": "dcgan", "batch_size": 64}, "sampler": {}},
+    "stylegan2": {"generator": {"kind": "stylegan2", "width": 32}, "sampler": {"truncation": 0.7}},
     "onnx": {"generator": {"kind": "onnx", "path": "samplers/s.onnx", "sha256": "0" * 64}, "sampler": {}},
     "stable diffusion": {
         "generator": {

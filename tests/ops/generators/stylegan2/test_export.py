@@ -10,6 +10,7 @@ import numpy as np
 import onnxruntime as ort
 import pytest
 import torch
+from torch.utils.flop_counter import FlopCounterMode
 
 from ops.drawing.inspection import inspect_folder
 from ops.generators.adversarial.cost import estimate_adversarial
@@ -106,5 +107,14 @@ def test_costs_are_near_to_what_is_guessed() -> None:
     guessed = guess_adversarial(settings, products, rate=2e10, workers=2)
     assert 0.02 < guessed.step_seconds < timed.step_seconds * 100
     assert guessed.image_seconds == pytest.approx(products.make / 2e10)
+    config = {"channels": 1, "height": 16, "width": 16, "class_names": NAMES}
+    pair = StyleGan2().build_pair({**config, **StyleGan2().describe(settings, (1, 16, 16))}, settings)
+    label = torch.zeros(1, dtype=torch.int64)
+    for network, given, expected in (
+        (pair.maker, torch.randn(1, 256), products.make), (pair.critic, torch.randn(1, 1, 16, 16), products.judge)
+    ):  # fmt: skip
+        with FlopCounterMode(display=False) as counter:
+            network(given, label)
+        assert counter.get_total_flops() == pytest.approx(expected, rel=0.1)
     wide = StyleGan2().count_products(settings.model_copy(update={"width": 16}), (1, 16, 16))
     assert 3 < wide.make / products.make < 4 and 3 < wide.judge / products.judge < 4

@@ -134,6 +134,7 @@ def test_a_fitted_generator_lies_in_its_directory_without_its_critic(tmp_path: P
     assert all(drawn.shape == (3, 16, 16, 1) and drawn.dtype == torch.uint8 for _, drawn in seen)
     maker, config = load_network(tmp_path / "out", StyleGan2().build_maker)
     assert (config["kind"], config["style"], config["base"]) == ("stylegan2", 8, 8)
+    assert 0 <= metrics["augment_probability"] <= 4 * 8 / 40
     assert metrics["parameters"] == sum(p.numel() for p in maker.parameters())
     assert bool(maker.state_dict()["mapping.centres"].ne(0).any())
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["config.json", "losses.json", WEIGHTS]

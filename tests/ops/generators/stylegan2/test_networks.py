@@ -130,6 +130,7 @@ def test_the_deviation_among_images_is_one_more_channel() -> None:
     alike = append_deviation(x[:1].expand(4, -1, -1, -1))
     assert float(alike[:, 3].max()) < 1e-3
     assert append_deviation(x[:5])[:, 3].unique().numel() == 1 and append_deviation(x[:1]).shape == (1, 4, 2, 2)
+    torch.testing.assert_close(append_deviation(x.to(memory_format=torch.channels_last)), found)
     repeated = x[:1].repeat(4, 1, 1, 1).requires_grad_()
     (gradient,) = torch.autograd.grad(append_deviation(repeated)[:, 3].sum(), repeated)
     assert gradient.isfinite().all()
