@@ -92,7 +92,9 @@ def _describe(part: ClassifierPart, claim: Claim) -> str:
     """`accuracy of x1 and x3 over plain, in 10 and 100, minus in 500: above 0`."""
     name = name_measure(claim.measure or part.measures[0]).partition(":")[0]
     than = f", minus in {_join(claim.than)}" if claim.than else ""
-    arms, settings = _join(claim.arms), _join(claim.settings)
+    left_out = [part.leave_out.get(setting, ()) for setting in claim.list_settings()]
+    arms = _join([arm for arm in claim.arms if not all(arm in names for names in left_out)])
+    settings = _join(claim.settings)
     return f"{name} of {arms} over {claim.over}, in {settings}{than}: {claim.expects} {claim.margin:g}"
 
 

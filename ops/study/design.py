@@ -17,6 +17,7 @@ from ops.errors import UserError
 from ops.recipe.automatic import list_automatic
 from ops.recipe.changes import change_content
 from ops.recipe.loading import explain, parse_recipe
+from ops.recipe.ratios import list_ratios
 from ops.recipe.schema import ArmName, Recipe
 from ops.settings.kinds import OneOf
 from ops.settings.reading import read_yaml
@@ -26,7 +27,6 @@ from ops.study.changes import join_changes, refuse_idle, require_both, split_poo
 from ops.study.measure_names import NUISANCED, ClassifierCurve, ClassifierMeasure
 from ops.study.mixup_gan.design import MixupGanPart
 from ops.study.part import Name, Names, Part, Seeds, Steps, refuse_repeats
-from ops.study.part_arms import list_ratios
 from ops.study.pool import SOURCE, PoolSize, name_pool
 from ops.study.sections import Arms, Claim, Images, Quick, Way, check_claims, check_gains
 from ops.workspaces.workspace import Workspace, suggest
@@ -173,11 +173,11 @@ class ClassifierPart(Part):
 
     def check(self, workspace: Workspace, place: str) -> None:
         """UserError where a setting or an arm does not fit the recipe."""
-        for setting in self.settings:
-            build_recipe(workspace, self, setting, place)
+        recipes = [build_recipe(workspace, self, setting, place) for setting in self.settings]
         for setting in self.quick.settings:
             build_recipe(workspace, self, setting, place, quick=True)
-        if self.gains and not list_ratios(self):
+        own = {name: recipes[0].baselines[name] for name in self.baselines}
+        if self.gains and not any(list_ratios(own, recipe.expanded) for recipe in recipes):
             raise UserError(
                 f"{place}: gains needs two arms under expanded that differ in their ratio alone, and the same arm under"
                 " baselines"

@@ -12,12 +12,13 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
+from ops.recipe.ratios import list_ratios
 from ops.study.changes import join_changes
 from ops.study.design import ClassifierPart
 from ops.study.figure import Panel
 from ops.study.gain_curve import CENTRE, PARAMETERS, GainCurve, Gains, can_fit, find_ends, fit_gains
 from ops.study.measures import MEASURES, name_measure
-from ops.study.part_arms import list_ratios
+from ops.study.part_arms import read_arms
 from ops.study.sections import PER_CLASS
 from ops.study.summary import Difference, average_networks, find_difference
 from ops.study.tables import NOTHING, format_table
@@ -49,7 +50,7 @@ def list_series(part: ClassifierPart, table: pl.DataFrame) -> list[Series]:
         return []
     values, scale, found = average_networks(table, part.measures[0]), MEASURES[part.measures[0]].scale, []
     for name, settings in part.gains.items():
-        for over, arms in list_ratios(part).items():
+        for over, arms in list_ratios(*read_arms(part)).items():
             for steps in sorted(part.steps):
                 own = values.filter(pl.col("steps") == steps)
                 measured = [gains for each in settings if (gains := _read_gains(part, own, each, over, arms, scale))]
@@ -91,14 +92,14 @@ def render_gains(part: ClassifierPart, table: pl.DataFrame) -> list[str]:
     ]
     if not fitted:
         return [*lines, "No law is fitted yet: it needs two numbers of real images with two of generated ones.", ""]
-    heads = ["generator", "over", "steps", *PARAMETERS, "errors enlarged by"]
+    heads = ["gains", "over", "steps", *PARAMETERS, "errors enlarged by"]
     lines += [*format_table(heads, [_list_parameters(each) for each in fitted]), ""]
     ratios = sorted({ratio for each in fitted for ratio in each.arms})
     lines += [
         "The law's gain with its interval, then the measured mean minus the law:",
         "",
         *format_table(
-            ["generator", "over", "steps", "n", "seeds", *(f"m = {ratio:g} n" for ratio in ratios)],
+            ["gains", "over", "steps", "n", "seeds", *(f"m = {ratio:g} n" for ratio in ratios)],
             [row for each in fitted for row in _list_residuals(each, ratios)],
         ),
         "",

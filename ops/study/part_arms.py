@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from ops.recipe.arms import Arm
-from ops.recipe.counterparts import find_counterpart, name_kind, pair_counterparts
+from ops.recipe.counterparts import name_kind, pair_counterparts
 from ops.recipe.variants import name_oracles
-
-if TYPE_CHECKING:
-    from ops.study.design import ClassifierPart
+from ops.study.design import ClassifierPart
 
 
 def list_arms(part: ClassifierPart) -> tuple[list[str], list[str]]:
@@ -49,24 +46,3 @@ def read_arms(part: ClassifierPart) -> tuple[dict[str, Arm], dict[str, Arm]]:
         {name: Arm.model_validate(keys) for name, keys in part.baselines.items()},
         {name: Arm.model_validate(keys) for name, keys in part.expanded.items()},
     )
-
-
-def list_ratios(part: ClassifierPart) -> dict[str, dict[float, str]]:
-    """For each baseline that several arms grow by several ratios of their own, such an arm of each ratio.
-
-    These arms are the baseline but for the generated images, and differ from each other in the ratio alone.
-    """
-    baselines, expanded = read_arms(part)
-    found = dict[str, dict[float, str]]()
-    for name, arm in expanded.items():
-        other = find_counterpart(arm, baselines)
-        if arm.ratio is None or arm.placebo.kind != "none" or other is None:
-            continue
-        own = found.setdefault(other, {})
-        if not own or _strip(arm) == _strip(expanded[next(iter(own.values()))]):
-            own.setdefault(arm.ratio, name)
-    return {name: dict(sorted(own.items())) for name, own in found.items() if len(own) > 1}
-
-
-def _strip(arm: Arm) -> Arm:
-    return arm.model_copy(update={"ratio": None})

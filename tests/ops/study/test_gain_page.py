@@ -8,12 +8,13 @@ import numpy as np
 import polars as pl
 import pytest
 
+from ops.recipe.ratios import list_ratios
 from ops.study.claim_page import judge, measure_claim
 from ops.study.classifier_page import list_rows, render
 from ops.study.design import ClassifierPart
 from ops.study.figure import draw_figure
 from ops.study.gain_page import list_series
-from ops.study.part_arms import list_ratios
+from ops.study.part_arms import read_arms
 from ops.study.results import SCHEMA
 from ops.study.sections import Claim
 from ops.study.summary import Difference
@@ -111,12 +112,16 @@ def test_arms_that_a_setting_leaves_out_are_no_gains_of_it() -> None:
     assert find_line(render(part, build_table(part)), "flow | plain | 800 | 500 |")[-1] == "–"
 
 
+def pair_ratios(**changes: Any) -> dict[str, dict[float, str]]:
+    return list_ratios(*read_arms(build_part(**changes)))
+
+
 def test_ratios_of_a_baseline_are_those_of_arms_that_differ_in_nothing_else() -> None:
-    assert list_ratios(build_part()) == {"plain": {1.0: "x1", 3.0: "x3", 10.0: "x10"}}
+    assert pair_ratios() == {"plain": {1.0: "x1", 3.0: "x3", 10.0: "x10"}}
     other = {"heavy": {"ratio": 2.0, "real_weight": 9.0}, "all": {}, "placebo": {"ratio": 5.0, "placebo": "augmented"}}
-    assert list_ratios(build_part(expanded={**KEYS["expanded"], **other})) == list_ratios(build_part())
+    assert pair_ratios(expanded={**KEYS["expanded"], **other}) == pair_ratios()
     apart = {"a1": {"augmentation": "flip_crop", "ratio": 1.0}, "a9": {"augmentation": "flip_crop", "ratio": 9.0}}
-    found = list_ratios(build_part(expanded={**apart, "x1": {"ratio": 1.0}}))
+    found = pair_ratios(expanded={**apart, "x1": {"ratio": 1.0}})
     assert found == {"augmented": {1.0: "a1", 9.0: "a9"}}, "one ratio alone is no law"
 
 
@@ -164,10 +169,12 @@ def test_a_claim_is_judged_by_its_whole_interval(
 
 def test_claims_stand_on_the_page_and_one_without_results_is_not_measured() -> None:
     late = {**CLAIM, "says": "It helps many", "settings": ["500-flow"], "expects": "below", "margin": 0.5}
-    part = build_part(claims={"few": CLAIM, "many": late})
+    late["arms"] = ["x1", "x10"]
+    part = build_part(claims={"few": CLAIM, "many": late}, leave_out={"500-flow": ["x10"]})
     table = build_table(part, noise=0.0)
     lines = render(part, table.filter(pl.col("setting") != "500-flow"))
     found = find_line(lines, "It helps |")
     assert found[1] == "accuracy of x1 and x3 over plain, in 10-flow: above 0"
     assert found[2:4] == ["800", "3"] and found[-1] in ("held", "did not hold")
-    assert find_line(lines, "It helps many")[2:] == ["800", "–", "–", "not measured"]
+    many = find_line(lines, "It helps many")
+    assert many[1:] == ["accuracy of x1 over plain, in 500-flow: below 0.5", "800", "–", "–", "not measured"]

@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from ops.recipe.fingerprints import stage_settings
+from ops.recipe.ratios import list_ratios
 from ops.study.design import Study, load_study
-from ops.study.part_arms import list_ratios
+from ops.study.part_arms import read_arms
 from ops.workspaces.workspace import Workspace
 from tests.studies import build, find_part
 
@@ -54,7 +55,7 @@ def test_every_drawn_image_is_used_and_weighs_as_a_real_one(study: Study) -> Non
 def test_ratios_are_nested_sets_of_the_same_arm(study: Study) -> None:
     for part in PARTS:
         wanted = [1.0, 3.0, 10.0, 30.0] if PARTS[part] == "mlp" else [1.0, 10.0]
-        assert {over: list(arms) for over, arms in list_ratios(find_part(study, part)).items()} == {
+        assert {over: list(arms) for over, arms in list_ratios(*read_arms(find_part(study, part))).items()} == {
             "plain": wanted,
             "augmented": wanted,
         }
