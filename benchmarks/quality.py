@@ -43,7 +43,6 @@ from ops.likeness.copies import fit_references, measure_copies
 from ops.recipe.adversarial import AdversarialSettings
 from ops.recipe.classifiers import ScorerSettings
 from ops.recipe.denoisers import DenoiserSettings, DistillationSettings, FlowSettings
-from ops.recipe.generator import TrainedSettings
 from ops.recipe.kinds import KINDS as SECTIONS
 from ops.recipe.latent import LatentSettings
 from ops.recipe.sampler import SamplerSettings
@@ -67,7 +66,7 @@ class Entry:
 
     name: str
     kind: Kind
-    settings: TrainedSettings
+    settings: DenoiserSettings | AdversarialSettings
 
     @property
     def sampler(self) -> SamplerSettings:
@@ -107,11 +106,11 @@ def run(
 def list_entries() -> Iterator[Entry]:
     """Every kind that learns from labels, with its default settings, and the distilled form of each that has one."""
     for name, section in SECTIONS.items():
-        draws = issubclass(section, DenoiserSettings | AdversarialSettings)
-        if not draws or section is LatentSettings:  # that one is for larger images
+        if not issubclass(section, DenoiserSettings | AdversarialSettings):
+            continue
+        if section is LatentSettings:  # for larger images
             continue
         settings = section(kind=name)
-        assert isinstance(settings, TrainedSettings)
         yield Entry(name, KINDS[name], settings)
         if isinstance(settings, FlowSettings):
             student = DistillationSettings()

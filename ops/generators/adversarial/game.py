@@ -4,7 +4,10 @@ With σ the logistic function, softplus(x) = log(1 + eˣ), T the random change o
 real images x of labels y, and made ones G(z, y') of labels drawn like those of real ones:
 
     L_D = softplus(-D(T(x), y)) + softplus(D(T(G(z, y')), y'))      = -log σ(D) - log(1 - σ(D))
-    L_G = softplus(-D(T(G(z, y')), y'))                             = -log σ(D)
+    L_G = softplus(-D(T(G(z, y')), y')) + λ L_ms                    = -log σ(D) + λ L_ms
+
+A maker that is told classes soon draws one image of each. L_ms = |z₁ - z₂| / |G(z₁, y') - G(z₂, y')|, of mean absolute
+differences over pairs of one label, keeps it from that (Mao et al. 2019, "Mode seeking GANs", eq. 4).
 
 All random numbers of step t come from (seed, t), so that a batch can be drawn ahead and a training resumes with the
 same bits. Batches are cut into parts in the same way on every device, because a maker may normalise over its part.
@@ -33,6 +36,7 @@ REAL, CRITICS, MAKERS = range(3)  # streams of a step: real images, those made f
 SETTLING = 3  # the stream of labels that the maker is settled on
 SAMPLE = 500  # images that it is settled on
 BETAS = (0.5, 0.999)  # of AdamW, as published for DCGAN: the gradients of a game turn quickly
+SAMENESS = 1e-5  # L_ms has an end: images that are equal have the inverse of this
 
 
 @dataclass(frozen=True)
@@ -61,6 +65,7 @@ class Game:
     ----------
     pair : on the device where it computes.
     kinds : of changes that the critic's images get.
+    mode_seeking : λ of L_ms.
     advance : called before each step of the critic, such as to follow its singular values.
     """
 
@@ -74,15 +79,16 @@ class Game:
         given: Given,
         *,
         kinds: Sequence[Change] = (),
+        mode_seeking: float = 0.0,
         advance: Callable[[nn.Module], None] = lambda critic: None,
     ) -> None:
         self.pair, self.settings, self.given = pair, settings, given
-        self.advance = advance
+        self.advance, self.mode_seeking = advance, mode_seeking
         self.images = (given.images.float() / 127.5 - 1).to(given.device)
         self.labels = given.labels.cpu()
         self.by_class = [np.flatnonzero(self.labels.numpy() == c) for c in range(int(self.labels.max()) + 1)]
         self.find_critic_terms = self.compute_in_parts(CriticTerms(pair.critic, kinds))
-        self.find_maker_terms = self.compute_in_parts(MakerTerms(pair, kinds))
+        self.find_maker_terms = self.compute_in_parts(MakerTerms(pair, kinds, mode_seeking))
         self.ahead: Batch | None = None
         self.now: Batch | None = None
 
@@ -152,13 +158,19 @@ class Game:
         """What the changes of the critic's images follow from, float [streams, count, ...]."""
         return draw_changes((streams, count), generator)
 
+    def draw_rows(self, stream: int, step: int) -> Tensor:
+        """The training images of a stream, int64 [n]; of those that the maker draws only the labels matter.
+
+        Labels of the maker's step come in pairs where L_ms compares these.
+        """
+        settings, repeats = self.settings, 2 if self.mode_seeking and stream == MAKERS else 1
+        count = -(-settings.batch_size // repeats)
+        index = draw_batch(self.by_class, settings.class_balanced, count, self.given.seed, step, stream)
+        return torch.from_numpy(index).repeat_interleave(repeats)[: settings.batch_size]
+
     def _draw(self, step: int) -> Batch:
-        settings, device = self.settings, self.given.device
-        count, seed = settings.batch_size, self.given.seed
-        rows = [
-            torch.from_numpy(draw_batch(self.by_class, settings.class_balanced, count, seed, step, stream))
-            for stream in (REAL, CRITICS, MAKERS)
-        ]
+        device, count, seed = self.given.device, self.settings.batch_size, self.given.seed
+        rows = [self.draw_rows(stream, step) for stream in (REAL, CRITICS, MAKERS)]
         # Drawn on the CPU, so that a run does not depend on the device.
         generator = torch.Generator().manual_seed(seed * 1_000_003 + step)
         latents = torch.randn((2, count, self.pair.maker.latent), generator=generator)
@@ -189,13 +201,23 @@ class CriticTerms(nn.Module):
 
 
 class MakerTerms(nn.Module):
-    """L_G of each row, for parts of a batch; the critic only judges."""
+    """L_G of each row, for parts of a batch; the critic only judges. L_ms is that of the part."""
 
-    def __init__(self, pair: Pair, kinds: Sequence[Change]) -> None:
+    def __init__(self, pair: Pair, kinds: Sequence[Change], mode_seeking: float = 0.0) -> None:
         super().__init__()
-        self.maker, self.critic, self.kinds = pair.maker, pair.critic, tuple(kinds)
+        self.maker, self.critic, self.kinds, self.mode_seeking = pair.maker, pair.critic, tuple(kinds), mode_seeking
 
     def forward(self, z: Tensor, labels: Tensor, changes: Tensor) -> Tensor:
         """float32 [n]."""
         made = self.maker(z, labels)
-        return F.softplus(-self.critic(change(made, changes, self.kinds), labels))
+        fooled = F.softplus(-self.critic(change(made, changes, self.kinds), labels))
+        return fooled + self.mode_seeking * find_sameness(made, z, labels) if self.mode_seeking else fooled
+
+
+def find_sameness(made: Tensor, z: Tensor, labels: Tensor) -> Tensor:
+    """L_ms of neighbouring rows that have one label; 0 where there are none."""
+    alike = labels[1:] == labels[:-1]
+    if not alike.any():
+        return made.new_zeros(())
+    images, latents = ((rows[1:] - rows[:-1])[alike].abs().mean() for rows in (made, z))
+    return latents / (images + SAMENESS * latents)

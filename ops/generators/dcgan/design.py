@@ -39,7 +39,7 @@ class Dcgan:
         from ops.generators.adversarial.game import Game
         from ops.generators.adversarial.spectral import advance
 
-        return Game(pair, settings, given, kinds=settings.augment, advance=advance)
+        return Game(pair, settings, given, kinds=settings.augment, mode_seeking=settings.mode_seeking, advance=advance)
 
     def count_products(self, settings: DcganSettings, shape: tuple[int, int, int]) -> Products:
         return count_products(settings, shape)

@@ -1,9 +1,9 @@
 """The networks of kind `dcgan`: Radford et al. 2016, for images of any size and number of channels, told of classes.
 
-The maker is told by conditional batch norm, and the critic by a projection, D(x, y) = ψ(φ(x)) + <v_y, φ(x)> (Miyato &
-Koyama 2018, "cGANs with projection discriminator", eq. 4); its kernels have spectral norm (Miyato et al. 2018). These
-two replaced the concatenated label and the critic's batch norm of earlier conditional DCGANs, because they train more
-reliably. This module knows no losses.
+The maker is told by numbers beside its latent (Mirza & Osindero 2014), which act from the first step on, and by
+conditional batch norm. The critic is told by a projection, D(x, y) = ψ(φ(x)) + <v_y, φ(x)> (Miyato & Koyama 2018,
+"cGANs with projection discriminator", eq. 4), and its kernels have spectral norm (Miyato et al. 2018), which train more
+reliably than a concatenated label and batch norm. This module knows no losses.
 """
 
 from __future__ import annotations
@@ -33,13 +33,14 @@ class DcganMaker(Maker):
         super().__init__()
         self.latent, self.height, self.width, self.sizes = latent, height, width, sizes
         rows, columns = sizes.first
-        self.first = nn.Linear(latent, sizes.made[0] * rows * columns, bias=False)
+        self.code = nn.Embedding(classes, latent)
+        self.first = nn.Linear(2 * latent, sizes.made[0] * rows * columns, bias=False)
         self.norms = nn.ModuleList(ClassNorm(classes, size) for size in sizes.made)
         self.rising = nn.ModuleList(_double(a, b, bias=False) for a, b in itertools.pairwise(sizes.made))
         self.last = _double(sizes.made[-1], channels, bias=True)
 
     def forward(self, z: Tensor, label: Tensor) -> Tensor:
-        x = self._begin(z)
+        x = self._begin(z, label)
         for norm, rise in zip(self.norms, [*self.rising, self.last], strict=True):
             x = rise(F.relu(norm(x, label)))
         return torch.tanh(x.float())[..., : self.height, : self.width]
@@ -47,15 +48,15 @@ class DcganMaker(Maker):
     def settle(self, z: Tensor, label: Tensor) -> None:
         """Measure the norms one after another, each on what the ones before it give with their own statistics."""
         assert not self.training
-        x = self._begin(z)
+        x = self._begin(z, label)
         for norm, rise in zip(self.norms, [*self.rising, None], strict=True):
             assert isinstance(norm, ClassNorm)
             norm.measure(x)
             if rise is not None:
                 x = rise(F.relu(norm(x, label)))
 
-    def _begin(self, z: Tensor) -> Tensor:
-        x: Tensor = self.first(z)
+    def _begin(self, z: Tensor, label: Tensor) -> Tensor:
+        x: Tensor = self.first(torch.cat([z, self.code(label)], dim=1))
         return x.view(-1, self.sizes.made[0], *self.sizes.first)  # len(z) would fix the batch of an export
 
 

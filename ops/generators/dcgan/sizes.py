@@ -14,7 +14,7 @@ PLACES = 4  # a side of the smallest maps, as published
 MOST = 5  # halvings
 GROWTH = 8  # the most channels of a map, in widths
 KERNEL = 4  # of all convolutions that halve or double a side
-WIDE_SIDE, WIDE, NARROW = 32, 64, 32  # widths by the shorter side
+WIDE_SIDE, WIDE, NARROW = 16, 64, 32  # widths by the shorter side
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ def count_products(settings: DcganSettings, shape: tuple[int, int, int]) -> Prod
     channels, height, width = shape
     sizes = plan_sizes(height, width, find_width(settings, shape))
     places = math.prod(sizes.first)
-    make = 2.0 * settings.find_latent(shape) * sizes.made[0] * places
+    make = 4.0 * settings.find_latent(shape) * sizes.made[0] * places
     for level, (before, after) in enumerate(zip(sizes.made, (*sizes.made[1:], channels), strict=True)):
         make += 2.0 * places * 4**level * KERNEL**2 * before * after  # each place of the smaller map meets each weight
     judge = 2.0 * math.prod(sizes.last) * sizes.judged[-1] ** 2

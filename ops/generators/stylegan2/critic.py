@@ -18,8 +18,6 @@ from torch import Tensor, nn
 from ops.generators.stylegan2.grids import plan_grids
 from ops.generators.stylegan2.layers import SMALLEST, ClassVectors, EqualConv, EqualLinear, activate
 
-GROUPS = (4, 3, 2)  # images that a standard deviation is of: the first of these that divides the batch, else all
-
 
 class ResidualBlock(nn.Module):
     """Two convolutions, the second of which halves the sides, beside a shortcut; the sum divided by √2."""
@@ -64,23 +62,26 @@ class StyleCritic(nn.Module):
         x = activate(self.first(x))
         for block in self.blocks:
             x = block(x)
-        x = activate(self.last(append_deviation(x)))
+        x = activate(self.last(append_deviation(x, label)))
         x = self.score(activate(self.features(x.flatten(1)))).float()
         if self.vectors is None:
             return x[:, 0]
         return (x * self.vectors(label)).sum(dim=1) / math.sqrt(x.shape[1])
 
 
-def append_deviation(x: Tensor) -> Tensor:
-    """[n, C + 1, h, w]: one more channel, with the mean standard deviation among the images of a group.
+def append_deviation(x: Tensor, label: Tensor) -> Tensor:
+    """[n, C + 1, h, w]: one more channel, with the mean standard deviation among the images of the same class.
 
-    Images that are all alike have none, which gives them away.
+    Images of a class that are all alike have none, which gives their maker away. The publication compares images of any
+    classes; there those of one class may be alike, since other ones differ.
     """
-    count, (_, _, height, width) = len(x), x.shape
-    size = next((size for size in GROUPS if count % size == 0), count)
-    groups = x.float().reshape(size, count // size, -1)
-    spread = (groups.var(dim=0, correction=0) + SMALLEST).sqrt().mean(dim=1)
-    own = spread.repeat(size)[:, None, None, None].expand(-1, -1, height, width)
+    with torch.autocast(x.device.type, enabled=False):
+        same = (label[:, None] == label).float()
+        same = same / same.sum(dim=1, keepdim=True)
+        flat = x.float().flatten(1)
+        variance = same @ (flat - same @ flat).square()
+        spread = (variance + SMALLEST).sqrt().mean(dim=1)
+    own = spread[:, None, None, None].expand(-1, 1, *x.shape[2:])
     return torch.cat([x, own.to(x.dtype)], dim=1)
 
 

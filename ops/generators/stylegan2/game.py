@@ -9,18 +9,21 @@ at what the critic sees, T(x): there it is what it learns from, and a resampling
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from ops.generators.adversarial.design import Given
 from ops.generators.adversarial.game import CRITICS, MAKERS, REAL, Game
 from ops.generators.adversarial.pair import Maker, Pair, frozen
+from ops.generators.batches import draw_batch
 from ops.generators.stylegan2.adaptation import Adaptation
 from ops.generators.stylegan2.augmentation import augment, draw_numbers
 from ops.generators.stylegan2.losses import criticise, deceive, find_steepness, slow_betas
 from ops.machine.precision import compute_in
 from ops.recipe.stylegan2 import EVERY, StyleGan2Settings
 
+GROUP = 4  # images of one class that stand together in a batch
 BETAS = (0.0, 0.99)  # of AdamW, as published
 
 
@@ -75,6 +78,16 @@ class StyleGame(Game):
     def describe(self) -> dict[str, float]:
         """How strongly the critic's images were augmented."""
         return {} if self.adaptation is None else {"augment_probability": round(float(self.adaptation.p), 4)}
+
+    def draw_rows(self, stream: int, step: int) -> Tensor:
+        """Groups of GROUP images of one class, whose deviations the critic compares."""
+        settings, seed = self.settings, self.given.seed
+        groups = -(-settings.batch_size // GROUP)
+        first = draw_batch(self.by_class, settings.class_balanced, groups, seed, step, stream)
+        rng = np.random.default_rng([seed, step, stream, GROUP])
+        members = [self.by_class[label] for label in self.labels[torch.from_numpy(first)].tolist()]
+        rows = [rng.choice(own, GROUP, replace=len(own) < GROUP) for own in members]
+        return torch.from_numpy(np.concatenate(rows)[: settings.batch_size])
 
     def draw_changes(self, streams: int, count: int, generator: torch.Generator) -> Tensor:
         return draw_numbers(streams * count, generator).unflatten(0, (streams, count))

@@ -82,24 +82,24 @@ class ModulatedConv(nn.Module):
     Parameters
     ----------
     style : numbers of w, from which an equalised linear layer makes s; its bias begins at 1.
-    double : double both sides, with the filter behind.
+    doubling : double both sides, with the filter behind.
     demodulate : off where the layer's result is colours.
     """
 
     def __init__(
-        self, inputs: int, outputs: int, kernel: int, *, style: int, double: bool = False, demodulate: bool = True
+        self, inputs: int, outputs: int, kernel: int, *, style: int, doubling: bool = False, demodulate: bool = True
     ) -> None:
         super().__init__()
         self.weight = nn.Parameter(torch.randn(outputs, inputs, kernel, kernel))
         self.style = EqualLinear(style, inputs, bias=1.0)
         self.gain, self.kernel = 1 / math.sqrt(inputs * kernel**2), kernel
-        self.double, self.demodulate = double, demodulate
+        self.doubling, self.demodulate = doubling, demodulate
 
     def forward(self, x: Tensor, w: Tensor) -> Tensor:
         """float [n, outputs, H, W] of x [n, inputs, H, W] in the styles of w [n, style]; without a bias."""
         scales, weight = self.style(w), self.weight * self.gain
         x = x * scales[:, :, None, None]
-        if self.double:
+        if self.doubling:
             x = smooth(F.conv_transpose2d(x, weight.transpose(0, 1), stride=2), 1, 1, gain=4.0)
         else:
             x = F.conv2d(x, weight, padding=self.kernel // 2)

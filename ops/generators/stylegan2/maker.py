@@ -32,7 +32,7 @@ class StyledLayer(nn.Module):
 
     def __init__(self, inputs: int, outputs: int, *, style: int, places: Tensor, doubling: bool = False) -> None:
         super().__init__()
-        self.conv = ModulatedConv(inputs, outputs, 3, style=style, double=doubling)
+        self.conv = ModulatedConv(inputs, outputs, 3, style=style, doubling=doubling)
         self.strength = nn.Parameter(torch.zeros(()))
         self.bias = nn.Parameter(torch.zeros(outputs))
         self.register_buffer("places", places, persistent=False)

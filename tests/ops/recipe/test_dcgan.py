@@ -19,11 +19,11 @@ def parse(generator: dict[str, Any], sampler: dict[str, Any], **changes: Any) ->
     return parse_recipe({**content, "generator": generator, "sampler": sampler, **changes}, DEMO)
 
 
-def test_all_keys_have_defaults_and_the_critic_learns_as_fast() -> None:
+def test_all_keys_have_defaults_and_the_critic_learns_twice_as_fast() -> None:
     recipe = parse({"kind": "dcgan"}, {})
     assert recipe.generator == DcganSettings()
     assert recipe.generator.list_inputs(recipe.sampler) == ("noise", "label")
-    assert (recipe.generator.learning_rate, recipe.generator.critics_rate) == (2e-4, 2e-4)
+    assert (recipe.generator.learning_rate, recipe.generator.critics_rate) == (1e-3, 2e-3)
     assert DcganSettings(critic_rate=0.3).critics_rate == 0.3
     assert parse({"kind": "dcgan", "augment": ["cutout"]}, {}).generator.augment == ("cutout",)
 

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from ops.generators.adversarial.augmentation import change
 from ops.generators.adversarial.design import Given
-from ops.generators.adversarial.game import CRITICS, MAKERS, REAL, Game
+from ops.generators.adversarial.game import CRITICS, MAKERS, REAL, Game, find_sameness
 from ops.generators.dcgan.design import Dcgan
 from ops.machine.parallel import start_threads, use_threads
 from ops.recipe.dcgan import DcganSettings
@@ -34,7 +34,7 @@ def make_toys() -> tuple[Tensor, Tensor]:
 
 
 def make_game(pool: ThreadPoolExecutor, **changes: Any) -> Game:
-    settings = DcganSettings(**{"width": 8, "batch_size": 12, "latent": 5, **changes})
+    settings = DcganSettings(**{"width": 8, "batch_size": 12, "latent": 5, "mode_seeking": 0.0, **changes})
     torch.manual_seed(0)
     config = {"channels": 1, "height": 8, "width": 8, "class_names": NAMES, "base": 8, "latent": 5}
     pair = Dcgan().build_pair(config, settings)
@@ -60,6 +60,26 @@ def test_the_losses_are_the_logarithms_of_the_critics_odds(augment: tuple[str, .
     made = make_by_halves(game, batch.latents[1], batch.labels[MAKERS])
     fooled = game.pair.critic(change(made, batch.changes[MAKERS], augment), batch.labels[MAKERS])  # type: ignore[arg-type]
     torch.testing.assert_close(game.find_maker_loss(4), -F.logsigmoid(fooled).mean(), rtol=1e-4, atol=1e-5)
+
+
+def test_mode_seeking_adds_how_far_latents_differ_relative_to_the_images_of_pairs(pool: ThreadPoolExecutor) -> None:
+    plain, seeking = (make_game(pool, mode_seeking=weight, augment=()) for weight in (1e-9, 0.3))
+    batch = seeking.find_batch(2)
+    z, labels = batch.latents[1], batch.labels[MAKERS]
+    assert torch.equal(labels[::2], labels[1::2]) and labels.bincount().tolist() == [4, 4, 4]
+    assert not torch.equal(z[::2], z[1::2])
+    made = make_by_halves(seeking, z, labels)
+    found = torch.stack([find_sameness(made[half], z[half], labels[half]) for half in (slice(0, 6), slice(6, 12))])
+    expected = plain.find_maker_loss(2) + 0.3 * found.mean()
+    torch.testing.assert_close(seeking.find_maker_loss(2), expected, rtol=1e-4, atol=1e-4)
+
+
+def test_sameness_is_a_quotient_of_mean_distances_over_neighbours_of_one_label() -> None:
+    z, labels = torch.tensor([[0.0, 2.0], [4.0, 4.0], [9.0, 9.0]]), torch.tensor([1, 1, 0])
+    made = torch.tensor([0.0, 0.5, 7.0])[:, None, None, None].expand(-1, 1, 2, 2)
+    assert float(find_sameness(made, z, labels)) == pytest.approx(3 / 0.5, rel=1e-3)
+    assert float(find_sameness(made, z, torch.tensor([0, 1, 2]))) == 0
+    assert float(find_sameness(torch.zeros(3, 1, 2, 2), z, labels)) == pytest.approx(1e5)
 
 
 def test_each_loss_moves_its_own_network_alone(pool: ThreadPoolExecutor) -> None:

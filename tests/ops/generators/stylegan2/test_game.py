@@ -13,6 +13,7 @@ from torch import Tensor
 from ops.datasets.axes import to_nchw
 from ops.files.storage import read_json
 from ops.generators.adversarial.design import Given
+from ops.generators.adversarial.drawing import Drawing
 from ops.generators.adversarial.fitting import fit_adversarial
 from ops.generators.adversarial.game import REAL
 from ops.generators.adversarial.learning import learn_in_turns
@@ -112,6 +113,42 @@ def test_the_critic_has_a_penalty_at_every_sixteenth_step_and_p_follows_its_scor
         batch = game.find_batch(1)
         seen = pair.augment(batch.real, batch.changes[REAL])
         assert (seen != batch.real).any()
+
+
+@pytest.mark.slow
+def test_of_two_classes_of_spread_levels_each_is_drawn_as_itself_and_spread(tmp_path: Path) -> None:
+    """Flat images of 40 to 80 and of 170 to 210: a maker that repeats itself has no spread."""
+    levels = torch.cat([torch.arange(40, 80), torch.arange(170, 210)]).to(torch.uint8)
+    images, labels = levels[:, None, None, None].expand(-1, 1, 8, 8).contiguous(), torch.arange(80) // 40
+    settings = StyleGan2Settings(**{**SMALL, "steps": 400, "batch_size": 16, "ema_decay": 0.98, "augment_target": None})
+    torch.manual_seed(0)
+    config = {"channels": 1, "height": 8, "width": 8, "class_names": ["dark", "light"]}
+    pair: Any = StyleGan2().build_pair({**config, **StyleGan2().describe(settings, (1, 8, 8))}, settings)
+    with start_threads() as pool:
+        learn_in_turns(StyleGame(pair, settings, Given(images, labels, 5, pool, "fp32")), Checkpoints(tmp_path, 1))
+    noise = torch.randn(200, 1, 8, 8, generator=torch.Generator().manual_seed(1))
+    with torch.inference_mode():
+        drawn = Drawing(pair.maker)(noise, torch.arange(200) % 2).float().mean(dim=(1, 2, 3))
+    for label, middle in enumerate((60, 190)):
+        own = drawn[label::2]
+        assert abs(float(own.mean()) - middle) < 15 and float((own - middle).abs().max()) < 50, own
+        assert 3 < float(own.std()) < 25, own
+
+
+@pytest.mark.parametrize("size", [8, 10, 32])
+def test_images_stand_in_groups_of_one_class(size: int) -> None:
+    settings = StyleGan2Settings(**{**SMALL, "batch_size": size})
+    with start_threads() as pool:
+        game = StyleGame(make_pair(settings), settings, Given(*take_digits(), 5, pool, "fp32"))
+        batch = game.find_batch(3)
+        for stream in range(3):
+            rows = game.draw_rows(stream, 3)
+            assert len(rows) == size and torch.equal(game.labels[rows], batch.labels[stream])
+            for begin in range(0, size, 4):
+                group = rows[begin : begin + 4]
+                assert len(game.labels[group].unique()) == 1 and len(group.unique()) == len(group)
+        torch.testing.assert_close(batch.real, game.images[game.draw_rows(REAL, 3)])
+        assert not torch.equal(game.draw_rows(0, 4), game.draw_rows(0, 3))
 
 
 def test_a_fitted_generator_lies_in_its_directory_without_its_critic(tmp_path: Path) -> None:

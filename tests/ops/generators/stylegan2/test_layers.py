@@ -26,9 +26,9 @@ def close(one: Tensor, other: Tensor, within: float = 2e-5) -> None:
     torch.testing.assert_close(one, other, atol=within, rtol=within)
 
 
-def make_conv(*, double: bool = False, demodulate: bool = True, kernel: int = 3) -> ModulatedConv:
+def make_conv(*, doubling: bool = False, demodulate: bool = True, kernel: int = 3) -> ModulatedConv:
     torch.manual_seed(0)
-    return ModulatedConv(4, 5, kernel, style=STYLE, double=double, demodulate=demodulate)
+    return ModulatedConv(4, 5, kernel, style=STYLE, doubling=doubling, demodulate=demodulate)
 
 
 def list_kernels(conv: ModulatedConv, w: Tensor) -> Tensor:
@@ -70,7 +70,7 @@ def test_the_loop_has_the_gradients_of_the_modulated_convolution_too() -> None:
 
 
 def test_a_doubling_one_puts_zeros_between_convolves_and_filters() -> None:
-    conv = make_conv(double=True)
+    conv = make_conv(doubling=True)
     x, w = torch.randn(2, 4, 3, 4), torch.randn(2, STYLE)
     between = torch.zeros(2, 4, 6, 8)
     between[..., ::2, ::2] = x
@@ -96,7 +96,7 @@ def test_what_has_variance_one_keeps_it_whatever_the_style() -> None:
             (False, 1.0),
             (True, 1.25**2 / 4),  # of white noise a quarter stays among zeros; the filter's squares sum to 1.25 a side
         ):
-            conv = ModulatedConv(16, 64, 3, style=STYLE, double=doubling)
+            conv = ModulatedConv(16, 64, 3, style=STYLE, doubling=doubling)
             assert float(conv(x, w)[..., 2:-2, 2:-2].var()) == pytest.approx(expected, rel=0.1)
     assert float(activate(torch.randn(100_000)).square().mean()) == pytest.approx(1.04, abs=0.02)  # (1 + 0.2²) / 2 · 2
     assert float(EqualLinear(200, 300)(torch.randn(500, 200)).var()) == pytest.approx(1, abs=0.05)

@@ -120,19 +120,19 @@ def test_a_larger_z_is_the_same_style() -> None:
     torch.testing.assert_close(maker.mapping(3 * z, label), maker.mapping(z, label))
 
 
-def test_the_deviation_among_images_is_one_more_channel() -> None:
-    x = torch.randn(8, 3, 2, 2)
-    found = append_deviation(x)
+def test_the_deviation_among_images_of_a_class_is_one_more_channel() -> None:
+    x, label = torch.randn(8, 3, 2, 2), torch.tensor([0, 2, 0, 0, 1, 2, 2, 2])
+    found = append_deviation(x, label)
     assert found.shape == (8, 4, 2, 2) and torch.equal(found[:, :3], x)
-    for first in range(2):  # a group of four: images 0, 2, 4, 6 and 1, 3, 5, 7
-        own = x[first::2].flatten(1).std(dim=0, correction=0).mean()
-        torch.testing.assert_close(found[first::2, 3], own.expand(4, 2, 2), atol=1e-4, rtol=1e-4)
-    alike = append_deviation(x[:1].expand(4, -1, -1, -1))
-    assert float(alike[:, 3].max()) < 1e-3
-    assert append_deviation(x[:5])[:, 3].unique().numel() == 1 and append_deviation(x[:1]).shape == (1, 4, 2, 2)
-    torch.testing.assert_close(append_deviation(x.to(memory_format=torch.channels_last)), found)
-    repeated = x[:1].repeat(4, 1, 1, 1).requires_grad_()
-    (gradient,) = torch.autograd.grad(append_deviation(repeated)[:, 3].sum(), repeated)
+    for c in range(3):
+        rows = label == c
+        own = x[rows].flatten(1).std(dim=0, correction=0).mean()
+        torch.testing.assert_close(found[rows, 3], own.expand(int(rows.sum()), 2, 2), atol=1e-3, rtol=1e-4)
+    torch.testing.assert_close(append_deviation(x.to(memory_format=torch.channels_last), label), found)
+    repeated = torch.where((label == 2)[:, None, None, None], x[1], x).requires_grad_()  # others still differ
+    alike = append_deviation(repeated, label)
+    assert float(alike[label == 2, 3].detach().max()) < 1e-3 < 0.1 < float(alike[0, 3].detach().max())
+    (gradient,) = torch.autograd.grad(alike[:, 3].sum(), repeated)
     assert gradient.isfinite().all()
 
 
