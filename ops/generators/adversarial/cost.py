@@ -9,8 +9,9 @@ from typing import TypeVar
 
 import torch
 
-from ops.generators.adversarial.design import Design, Given
+from ops.generators.adversarial.design import Design
 from ops.generators.adversarial.drawing import Drawing
+from ops.generators.adversarial.given import Given
 from ops.generators.adversarial.learning import learn_in_turns
 from ops.generators.protocol import Cost, Fitting
 from ops.generators.timing import time_call, time_steps

@@ -3,36 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
+from ops.generators.adversarial.given import Given
 from ops.recipe.adversarial import AdversarialSettings
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
     from ops.generators.adversarial.game import Game
     from ops.generators.adversarial.pair import Maker, Pair
 
 Settings = TypeVar("Settings", bound=AdversarialSettings, contravariant=True)
-
-
-@dataclass(frozen=True)
-class Given:
-    """What a game is played with.
-
-    images : uint8 [n, C, H, W]; labels : int64 [n], every class 0..K-1 present.
-    pool : threads that compute the parts of a batch; no bit depends on their number.
-    precision : "fp32" or "bf16", in which the networks multiply; norms and losses are float32.
-    """
-
-    images: Tensor
-    labels: Tensor
-    seed: int
-    pool: ThreadPoolExecutor
-    precision: str
-    device: str = "cpu"
 
 
 class Design(Protocol[Settings]):

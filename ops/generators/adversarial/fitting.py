@@ -12,8 +12,9 @@ from torch import Tensor
 
 from ops.files.outputs import LOSSES
 from ops.files.storage import write_json
-from ops.generators.adversarial.design import Design, Given
+from ops.generators.adversarial.design import Design
 from ops.generators.adversarial.drawing import draw_in_threads
+from ops.generators.adversarial.given import Given
 from ops.generators.adversarial.learning import learn_in_turns
 from ops.generators.protocol import Fitting
 from ops.generators.stored_network import save_network

@@ -25,7 +25,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ops.generators.adversarial.augmentation import change, draw_changes
-from ops.generators.adversarial.design import Given
+from ops.generators.adversarial.given import Given
 from ops.generators.adversarial.pair import Pair, frozen
 from ops.generators.batches import draw_batch
 from ops.machine.precision import compute_in

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from ops.generators.adversarial.design import Given, Products
+from ops.generators.adversarial.design import Products
+from ops.generators.adversarial.given import Given
 from ops.generators.dcgan.sizes import check_shape, count_products, find_width
 from ops.recipe.dcgan import DcganSettings
 

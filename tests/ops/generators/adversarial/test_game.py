@@ -12,8 +12,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ops.generators.adversarial.augmentation import change
-from ops.generators.adversarial.design import Given
 from ops.generators.adversarial.game import CRITICS, MAKERS, REAL, Game, find_sameness
+from ops.generators.adversarial.given import Given
 from ops.generators.dcgan.design import Dcgan
 from ops.machine.parallel import start_threads, use_threads
 from ops.recipe.dcgan import DcganSettings
