@@ -60,6 +60,7 @@ from ops.recipe.variants import check_class_sizes, name_oracles
 from ops.sources.equal_pictures import suggest_remedy
 from ops.sources.listing import SPLITS
 from ops.sources.pool import Shape
+from ops.sources.remote import listed_once
 from ops.stages.integrity import is_intact
 from ops.stages.materialization import Outcome, Runtime, find_staleness, identify, materialize
 from ops.workspaces.workspace import PARAMS, Workspace
@@ -80,7 +81,8 @@ class Chain:
     def validate(self, expansion: str) -> None:
         """Validate the expansion, once per object: stages detect later changes themselves."""
         if expansion not in self.validated:
-            self.validated[expansion] = validate(self.workspace, expansion)
+            with listed_once():
+                self.validated[expansion] = validate(self.workspace, expansion)
 
     def with_default_sink(self, sink: Sink) -> Chain:
         """The same chain, reporting progress to `sink` unless it already has one."""
@@ -89,7 +91,7 @@ class Chain:
     def run(self, expansion: str, stage: str) -> Outcome:
         """Make one stage current here and in dvc.lock."""
         check()
-        with at(f"in stage {stage} of '{expansion}'"):
+        with at(f"in stage {stage} of '{expansion}'"), listed_once():
             return self._run(expansion, stage)
 
     def _run(self, expansion: str, stage: str) -> Outcome:
@@ -219,19 +221,19 @@ def validate(workspace: Workspace, expansion: str, warn: Callable[[str], None] =
                 raise UserError(f"source {source.name}: {finding.sentence}; {suggest_remedy(source.name)}")
             warn(finding.sentence)
         class_names, shape = tuple(metrics["class_names"]), metrics["shape"]
-        pool, count, held = read_pool(folder), metrics["train"], int(metrics["validation"])
+        pool, count = read_pool(folder), metrics["train"]
         grown = None if recipe.data.unlabelled is None else read_manifest(find_growing(folder))["metrics"]["train"]
         known: Mapping[str, Collection[str]] = {} if recipe.prior is None else list_ids(folder, SPLITS)
     else:
         contents = try_source(source, describe_unlabelled(workspace, recipe), recipe, content)
         class_names, shape, pool = contents.class_names, contents.shape, contents.pool
-        count, held = sum(contents.sizes), len(contents.ids["validation"])
+        count = sum(contents.sizes)
         known, grown = contents.known, contents.growing
         for dispute in contents.disputed:
             warn(dispute.sentence)
         if is_keepable(workspace, expansion, recipe):
             require_unseen(workspace, expansion, contents.ids)
-    rows = [np.arange(count)]  # of training images, which come first in the pool; of each fold
+    rows, held = [np.arange(count)], pool.held  # of training images, which come first in the pool; of each fold
     if recipe.verdict.folds is not None:
         codes = divide(pool, recipe.verdict.folds)
         rows, held = list_training(codes), min(count_fold_validation(codes))
@@ -280,7 +282,7 @@ def validate(workspace: Workspace, expansion: str, warn: Callable[[str], None] =
     return recipe
 
 
-def require_validation(recipe: Recipe, images: int, path: Path) -> None:
+def require_validation(recipe: Recipe, images: int, path: Path | str) -> None:
     """UserError for arms whose settings are raced on too few validation images; a rehearsal decides nothing anyway."""
     asking = [] if recipe.verdict.rehearsal else list_automatic({**recipe.baselines, **recipe.expanded})
     if asking and images < LEAST_VALIDATION:

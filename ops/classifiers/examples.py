@@ -57,6 +57,11 @@ class Examples:
     known: np.ndarray | None = None
     prior: Path | None = None
 
+    @property
+    def marks(self) -> np.ndarray:
+        """Which images are generated, bool [n]."""
+        return np.zeros(len(self.labels), bool) if self.is_generated is None else self.is_generated
+
     def weigh(self, arm: Arm) -> np.ndarray:
         """The weights of the images for an arm, float64 [n], with the arm's own real_weight or beta if it has one.
 

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from ops.recipe.arms import Arm
+from ops.recipe.automatic import uses_generated
 from ops.recipe.contrastive_arms import is_contrastive
 from ops.recipe.counterparts import list_teachers
 from ops.recipe.design import Metric
@@ -49,17 +50,19 @@ def race(
     """The arms of a side to leave out, by `find_hopeless`; None leaves out none.
 
     Plain training stays, and so do teachers: those of `arms`, and `teachers` of arms that are trained later. Placebos
-    race among themselves: they are no arms with generated images. So do the arms `seeing` a prior's pool: beside them
-    all others would be left out, and a verdict is to name the best of either. And so do those that learn without
-    labels, whose question is what generated images add to each other's scores.
+    race among themselves: they are no arms with generated images. So do those whose images the controller left out, or
+    no arm with any might stay. So do the arms `seeing` a prior's pool: beside them all others would be left out, and a
+    verdict is to name the best of either. And so do those that learn without labels, whose question is what generated
+    images add to each other's scores.
     """
     if errors is None:
         return {}
     kept, found = {REAL, *list_teachers(arms), *teachers}, dict[str, LeftOut]()
-    groups: dict[tuple[bool, bool, bool], dict[str, BoolArray]] = {}
-    for arm, each in correct.items():
-        alike = arms[arm].placebo.kind != "none", arm in seeing, is_contrastive(arms[arm])
-        groups.setdefault(alike, {})[arm] = each
+    groups: dict[tuple[bool, ...], dict[str, BoolArray]] = {}
+    for name, each in correct.items():
+        arm = arms[name]
+        alike = arm.placebo.kind != "none", uses_generated(arm), name in seeing, is_contrastive(arm)
+        groups.setdefault(alike, {})[name] = each
     for group in groups.values():
         found |= find_hopeless(group, labels, metric, errors=errors, kept=kept)
     return found

@@ -29,6 +29,11 @@ class Pool:
     class_names: Sequence[str]
     validation: float
 
+    @property
+    def held(self) -> int:
+        """Validation images, copies among them; with folds, `count_fold_validation` counts those of each."""
+        return round(self.validation * len(self.labels))
+
 
 def pool_splits(splits: Mapping[str, pl.DataFrame], units: Mapping[str, int], class_names: Sequence[str]) -> Pool:
     """The pool of the rows of each split (`image_id`, `label`, `parent_id`).

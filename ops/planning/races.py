@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ops.recipe.arms import Arm
-from ops.recipe.automatic import find_least_steps, foresee_cost, is_automatic, may_fall_back
+from ops.recipe.automatic import find_least_steps, is_automatic, may_fall_back
 from ops.recipe.classifiers import ClassifierSettings
 from ops.recipe.control import SHARE, build_schedule
 from ops.recipe.counterparts import simplify
@@ -21,10 +21,7 @@ def list_races(classifier: ClassifierSettings, arms: Mapping[str, Arm], *, is_ex
 
     The arms stand for their settings: these cost alike.
     """
-    asking = list[Arm]()
-    for arm in arms.values():
-        asking += [arm] * (is_automatic(arm) and arm not in asking)
-    if not asking:
+    if not (asking := _list_asking(arms)):
         return ()
     schedule = build_schedule(find_least_steps(classifier), classifier.seeds)
     deciding, decided, phases = schedule.deciding, list[Arm](), list[tuple[tuple[Arm, int], ...]]()
@@ -38,8 +35,23 @@ def list_races(classifier: ClassifierSettings, arms: Mapping[str, Arm], *, is_ex
 
 
 def describe_races(recipe: Recipe) -> dict[str, Any] | None:
-    """What the controller costs, as plain JSON; None where no arm says auto."""
-    cost = foresee_cost(recipe.baselines, recipe.expanded, recipe.classifier)
-    if cost is None:
+    """What the controller costs at most, as plain JSON; None where no arm says auto.
+
+    steps : of the races of both sides. final_steps : of the final trainings of the arms that they serve, each once.
+    """
+    classifier, sides = recipe.classifier, ((recipe.baselines, False), (recipe.expanded, True))
+    served = sum(len(_list_asking(arms)) for arms, _ in sides)
+    if not served:
         return None
-    return {"steps": cost.steps, "final_steps": cost.final, "share": round(cost.share, 6), "allowed": SHARE}
+    races = [phase for arms, is_expanded in sides for phase in list_races(classifier, arms, is_expanded=is_expanded)]
+    raced = sum(steps for phase in races for _, steps in phase)
+    final = served * classifier.seeds * find_least_steps(classifier)
+    return {"steps": raced, "final_steps": final, "share": round(raced / final, 6), "allowed": SHARE}
+
+
+def _list_asking(arms: Mapping[str, Arm]) -> list[Arm]:
+    """The arms of which the controller chooses something, each once: those with equal settings are trained once."""
+    asking = list[Arm]()
+    for arm in arms.values():
+        asking += [arm] * (is_automatic(arm) and arm not in asking)
+    return asking

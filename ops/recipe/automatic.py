@@ -13,7 +13,7 @@ from typing import Any
 from ops.recipe.arms import AUTO, NO_GENERATED, Arm
 from ops.recipe.classifiers import ClassifierSettings
 from ops.recipe.contrastive_arms import is_contrastive
-from ops.recipe.control import Cost, build_schedule, count_cost
+from ops.recipe.control import build_schedule
 from ops.recipe.grid import list_numbers
 from ops.recipe.strength import change_strength
 
@@ -122,23 +122,3 @@ def _check_grid(name: str, arm: Arm, classifier: ClassifierSettings) -> None:
             raise ValueError(
                 f"classifier.grid.{key} and {chosen}: auto of the arm {name!r} choose the same; remove one of them"
             )
-
-
-def foresee_cost(
-    baselines: Mapping[str, Arm], expanded: Mapping[str, Arm], classifier: ClassifierSettings
-) -> Cost | None:
-    """What the controller of a recipe costs at most, in steps; None where no arm says auto.
-
-    Counted are the baselines and expanded arms whose settings differ, as only these are trained.
-    """
-    real, inflated = (
-        list(dict.fromkeys(str(arm) for arm in arms.values() if is_automatic(arm))) for arms in (baselines, expanded)
-    )
-    if not real and not inflated:
-        return None
-    steps, seeds = find_least_steps(classifier), classifier.seeds
-    deciding = {str(arm) for arm in expanded.values() if may_fall_back(arm)}
-    schedule = build_schedule(steps, seeds)
-    return count_cost(
-        schedule, real=len(real), inflated=len(inflated), deciding=len(deciding), steps=steps, seeds=seeds
-    )

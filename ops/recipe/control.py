@@ -43,11 +43,6 @@ class Schedule:
         """How many settings each side tries."""
         return self.rounds[0].contenders
 
-    @property
-    def total(self) -> int:
-        """Steps of one side, with those that decide."""
-        return sum(each.total for each in self.rounds) + self.deciding.total
-
 
 def build_schedule(steps: int, seeds: int) -> Schedule:
     """The races of arms that are then trained from `seeds` seeds for `steps` steps each.
@@ -71,27 +66,3 @@ def build_schedule(steps: int, seeds: int) -> Schedule:
         f"{seeds} trainings of {steps} steps leave none for a race, which may take {SHARE:.0%} of them; raise"
         " classifier.steps or classifier.seeds"
     )
-
-
-@dataclass(frozen=True)
-class Cost:
-    """Steps of all races, and of the final trainings of the arms that they serve."""
-
-    steps: int
-    final: int
-
-    @property
-    def share(self) -> float:
-        return self.steps / self.final
-
-
-def count_cost(schedule: Schedule, *, real: int, inflated: int, deciding: int, steps: int, seeds: int) -> Cost:
-    """The cost of a recipe's controller.
-
-    real : baselines whose strength is chosen. inflated : arms with generated images that race. deciding : how many of
-    these are compared with the best of the real ones, and with how many different ones: the trainings of one that is
-    compared twice are kept, so at most `real` are trained.
-    """
-    halving, last = sum(each.total for each in schedule.rounds), schedule.deciding.total
-    raced = (real + inflated) * halving + (deciding + min(real, deciding)) * last
-    return Cost(raced, (real + inflated) * seeds * steps)

@@ -1,14 +1,18 @@
 """Mirror remote sources (`s3://`, `https://`, `hf://`, anything that fsspec opens) into the workspace.
 
 Only new or changed files are fetched, each whole or not at all. Files that were deleted at the remote are deleted
-from the mirror too. The module does not know what the files mean; the layouts do.
+from the mirror too. A command asks a remote once (`listed_once`), so that all it reads is of one state. The module does
+not know what the files mean; the layouts do.
 """
 
 from __future__ import annotations
 
 import errno
 import hashlib
-from dataclasses import dataclass
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -29,6 +33,33 @@ class RemoteFile:
     bytes: int | None
 
 
+@dataclass(frozen=True)
+class _Listed:
+    """What one command knows: the file system, path and files of a URI, and what each mirror of it gave."""
+
+    remotes: dict[str, tuple[Any, str, dict[str, RemoteFile]]] = field(default_factory=dict)
+    mirrors: dict[tuple[str, Path], Path] = field(default_factory=dict)
+
+
+_listed: ContextVar[_Listed | None] = ContextVar("_listed", default=None)
+
+
+@contextmanager
+def listed_once() -> Iterator[None]:
+    """In the block each remote is listed and mirrored once; a block inside another one belongs to it.
+
+    What changes at the remote meanwhile is seen after the block. Without a block every look lists anew.
+    """
+    if _listed.get() is not None:
+        yield
+        return
+    token = _listed.set(_Listed())
+    try:
+        yield
+    finally:
+        _listed.reset(token)
+
+
 def fetch_source(spec: SourceSpec, mirrors: Path) -> SourceSpec:
     """The source with a local path; a remote one is first mirrored to `mirrors/<name>`.
 
@@ -42,6 +73,14 @@ def fetch_source(spec: SourceSpec, mirrors: Path) -> SourceSpec:
 
 def update_mirror(uri: str, mirror: Path) -> Path:
     """Make `mirror` a copy of the folder or file at `uri`; returns the folder, or the file in it if `uri` is a file."""
+    if (listed := _listed.get()) is None:
+        return _update(uri, mirror)
+    if (uri, mirror) not in listed.mirrors:
+        listed.mirrors[uri, mirror] = _update(uri, mirror)
+    return listed.mirrors[uri, mirror]
+
+
+def _update(uri: str, mirror: Path) -> Path:
     system, root, listed = _open(uri)
     index = mirror / INDEX
     known: dict[str, str] = read_json(index) if index.exists() else {}
@@ -65,6 +104,14 @@ def list_remote(uri: str) -> dict[str, RemoteFile]:
 
 def _open(uri: str) -> tuple[Any, str, dict[str, RemoteFile]]:
     """The file system of a URI, the path in it, and the files there, at least one."""
+    if (listed := _listed.get()) is None:
+        return _look(uri)
+    if uri not in listed.remotes:
+        listed.remotes[uri] = _look(uri)
+    return listed.remotes[uri]
+
+
+def _look(uri: str) -> tuple[Any, str, dict[str, RemoteFile]]:
     from fsspec.core import url_to_fs
 
     try:

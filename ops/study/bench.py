@@ -2,25 +2,31 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import polars as pl
 
 from ops.chain.contents import read_content
+from ops.chain.driver import require_validation
 from ops.chain.parts.classifiers import name_scratch
 from ops.chain.parts.pools import PRIOR
+from ops.chain.real_images import source_content
 from ops.errors import UserError
 from ops.files.hashing import hash_json
 from ops.generators.registry import KINDS
 from ops.planning.plan import plan_expansion
 from ops.recipe.arms import Arm
+from ops.recipe.automatic import is_automatic
 from ops.recipe.counterparts import list_teachers
 from ops.recipe.fingerprints import stage_settings
-from ops.recipe.grid import Setting, set_numbers
+from ops.recipe.grid import set_numbers
+from ops.recipe.ingredients.contrastive import ContrastiveTrainer
 from ops.recipe.pool_arms import needs_encoder, sees_pool
 from ops.recipe.ratios import check_smallest_ratios
 from ops.recipe.schema import Recipe
@@ -29,17 +35,22 @@ from ops.recipe.variants import check_class_sizes
 from ops.sources.reading import hash_source
 from ops.sources.spec import load_source_spec
 from ops.stages.materialization import Runtime
-from ops.study.budget import Budget, count_steps
+from ops.study.budget import pick_setting
+from ops.study.changes import races
+from ops.study.controlled import list_races
 from ops.study.corrupted import Corrupted
 from ops.study.curves import list_rows
 from ops.study.design import GRID, ClassifierPart, Study, build_recipe, find_changes, name_place
 from ops.study.images import check_sizes, open_workspace
+from ops.study.measure_names import DECIDED
 from ops.study.pool import QUICK_POOL, SOURCE, PoolSize, put_pool, read_shape
 from ops.study.results import Block, Cell, find_missing
+from ops.study.unlabelled import choose_unlabelled, name_drawn
 from ops.workspaces.workspace import Workspace
 
 FIRST, MIXED = "real_images", "mixed_dataset"
 NAMED_FIRST = (FIRST, "expansion_plan")  # in fingerprints, so that results outlive another order of the chain
+QUICK_BATCH = 16  # images of a step of a quick run's contrastive training, at most
 QUICK_IMAGES = 50  # of each class that a quick run evaluates on, at most
 VERSION = 1  # raise it where the study itself, its measures included, gives another value for the same settings
 
@@ -64,9 +75,10 @@ class Bench:
 
     @cached_property
     def measures(self) -> Sequence[str]:
-        """Those of the part, then the ranks of its curves."""
+        """Those of the part, what is told of the controller where an arm says auto, then the ranks of its curves."""
         classes = len(load_source_spec(self.own.source_path(SOURCE)).class_names or ())
-        return [*self.part.measures, *list_rows(self.part.curves, classes)]
+        decided = DECIDED * races(self.part.baselines, self.part.expanded)
+        return [*self.part.measures, *decided, *list_rows(self.part.curves, classes)]
 
     @cached_property
     def blocks(self) -> list[Block]:
@@ -90,9 +102,17 @@ class Bench:
 
     def build_recipe(self, block: Block) -> Recipe:
         """The recipe of a block, with its seed and steps."""
-        found = self.recipes[block.setting]
+        found = name_drawn(self.recipes[block.setting], block.seed)
         classifier = found.classifier.model_copy(update={"steps": block.steps})
         return found.model_copy(update={"seed": block.seed, "classifier": classifier})
+
+    def find_unlabelled(self, setting: str) -> PoolSize | None:
+        """How many images a setting expands without their labels; None where it expands labelled ones."""
+        return find_changes(self.part, setting, self.place, quick=self.quick).unlabelled
+
+    def find_content(self, recipe: Recipe) -> str:
+        """Content hash of a block's source; where labels are hidden, once it is put there."""
+        return self.content if recipe.data.unlabelled is None else source_content(self.own, recipe)
 
     def count_networks(self, arm: str) -> int:
         """Networks of an arm in a block; one in a quick run."""
@@ -119,6 +139,9 @@ class Bench:
         for path in self.scratch.glob("*.safetensors"):
             if path.name.partition("_")[0] not in needed:
                 path.unlink(missing_ok=True)
+        for folder in list_races(self.scratch):
+            if folder.name.partition("-")[0] not in needed:
+                shutil.rmtree(folder)
 
     @cached_property
     def content(self) -> str:
@@ -154,23 +177,19 @@ class Bench:
 
 
 def shrink_trainers(recipe: Recipe, steps: int) -> Recipe:
-    """The recipe with `steps` steps and epochs in every trainer that has some of its own."""
+    """The recipe with `steps` steps and epochs, and small batches, in every trainer that has some of its own."""
 
     def shrink(arm: Arm) -> Arm:
-        keys = {"epochs", "steps"} & set(type(arm.trainer).model_fields)
-        return arm.model_copy(update={"trainer": arm.trainer.model_copy(update=dict.fromkeys(keys, steps))})
+        own, trainer = set(type(arm.trainer).model_fields), arm.trainer
+        small: dict[str, Any] = dict.fromkeys({"epochs", "steps"} & own, steps)
+        if isinstance(trainer, ContrastiveTrainer):
+            small["batch_size"] = min(trainer.batch_size, QUICK_BATCH)
+        return arm.model_copy(update={"trainer": trainer.model_copy(update=small)})
 
     sides = {
         side: {name: shrink(arm) for name, arm in getattr(recipe, side).items()} for side in ("baselines", "expanded")
     }
     return recipe.model_copy(update=sides)
-
-
-def pick_setting(recipe: Recipe, arm: Arm, budget: Budget, *, is_expanded: bool) -> Setting:
-    """The one setting of the grid that an arm has in a study, with its steps where these are not the recipe's."""
-    (setting,) = recipe.classifier.grid.list_settings(arm, is_expanded=is_expanded)
-    steps = count_steps(recipe, arm, budget, is_expanded=is_expanded)
-    return setting if steps == recipe.classifier.steps else Setting((*setting.values, ("steps", float(steps))))
 
 
 class _Given:
@@ -198,6 +217,8 @@ class _Given:
         }
         if (steps := setting.get("steps")) is not None:
             found["classifier"]["steps"] = int(steps)
+        if is_automatic(section):
+            found["raced_for"] = self.recipe.classifier.seeds
         if sees_pool(section):
             found["pool"] = self.bench.find_pool_content(self.recipe)
         if needs_encoder(section):
@@ -238,18 +259,31 @@ def open_bench(study: Study, name: str, main: Workspace, area: Path, runtime: Ru
     bench = Bench(name, place, part, main, open_workspace(area, main, images, place), runtime, quick)
     for block in bench.blocks:
         if block.steps == bench.blocks[0].steps:
-            recipe, here = bench.recipes[block.setting], f"{place}, setting '{block.setting}'"
-            sizes = check_sizes(bench.own, recipe.data, block.seed, here)
-            plan = plan_expansion(sizes, tuple(map(str, range(len(sizes)))), recipe.plan)
-            try:
-                check_class_sizes(sizes, {**recipe.baselines, **recipe.expanded})
-                check_smallest_ratios(recipe.expanded, sizes.tolist(), [entry.wanted for entry in plan.classes])
-            except ValueError as error:
-                raise UserError(f"{here}: {error}") from None
-            _, pool = find_changes(part, block.setting, here, quick=quick)
-            if pool is not None:
-                _open_pool(bench, recipe, pool, here)
+            _check_block(bench, block, quick=quick)
     return bench
+
+
+def _check_block(bench: Bench, block: Block, *, quick: bool) -> None:
+    """Count a block's images before any is read, and put its setting's pool beside them."""
+    recipe, here = bench.build_recipe(block), f"{bench.place}, setting '{block.setting}'"
+    _, pool, size = find_changes(bench.part, block.setting, here, quick=quick)
+    try:
+        rows = None if size is None else choose_unlabelled(bench.own, size, recipe.data.classes, block.seed)
+    except UserError as error:
+        raise UserError(f"{here}: {error}") from None
+    sizes = check_sizes(bench.own, recipe.data, block.seed, here, rows)
+    grown = sizes if rows is None else np.array([len(rows)])
+    plan = plan_expansion(grown, tuple(map(str, range(len(grown)))), recipe.plan)
+    try:
+        check_class_sizes(sizes, {**recipe.baselines, **recipe.expanded})
+        check_smallest_ratios(recipe.expanded, grown.tolist(), [entry.wanted for entry in plan.classes])
+    except ValueError as error:
+        raise UserError(f"{here}: {error}") from None
+    if not quick:
+        each = min(bench.part.images.validation, recipe.data.images_per_class or bench.part.images.validation)
+        require_validation(recipe, each * len(sizes), here)
+    if pool is not None:
+        _open_pool(bench, recipe, pool, here)
 
 
 def _open_pool(bench: Bench, recipe: Recipe, size: PoolSize, here: str) -> None:

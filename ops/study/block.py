@@ -7,11 +7,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
-import numpy as np
 import torch
 from safetensors.torch import load_file
 
@@ -20,17 +19,18 @@ from ops.chain.parts.classifiers import keep_networks, weights_file
 from ops.chain.parts.examples import read_baselines, read_mixed_sets
 from ops.chain.parts.pools import PRIOR
 from ops.classifiers.examples import Examples
-from ops.classifiers.networks.classifier import build_classifier
+from ops.classifiers.networks.classifier import Classifier, build_classifier
 from ops.classifiers.runs import Contest, Result, Run, train_runs
 from ops.classifiers.variants.oracle import Oracle
 from ops.datasets.axes import to_nchw
 from ops.datasets.index import read_index
-from ops.datasets.pixels import PixelDataset, read_rows, read_split
+from ops.datasets.pixels import read_rows
 from ops.datasets.shards import find_shards
-from ops.files.hashing import hash_json
 from ops.files.storage import write_json
 from ops.machine.interruption import at, check
 from ops.recipe.arms import Arm
+from ops.recipe.automatic import list_automatic
+from ops.recipe.contrastive_arms import is_contrastive
 from ops.recipe.counterparts import list_teachers
 from ops.recipe.grid import set_numbers
 from ops.recipe.pool_arms import list_seeing
@@ -41,16 +41,20 @@ from ops.stages.materialization import materialize
 from ops.stages.refused import read_refused
 from ops.stages.unused import read_unused
 from ops.study.attacks import Asked
-from ops.study.bench import FIRST, MIXED, Bench, pick_setting
-from ops.study.corrupted import IMAGES, QUICK_IMAGES, Corrupted, ask_together, corrupt_images
+from ops.study.bench import FIRST, MIXED, Bench
+from ops.study.budget import pick_setting
+from ops.study.controlled import Decided, settle_arms
+from ops.study.corrupted import ask_together
 from ops.study.curves import find_value
 from ops.study.images import read_unchanged
-from ops.study.invariance import Nuisanced, choose_images, draw_nuisance
-from ops.study.measure_names import CORRUPTED, OF_TRAINING
+from ops.study.judging import Judging
+from ops.study.label_free import Encoder
+from ops.study.measure_names import OF_TRAINING
 from ops.study.measures import Answers
+from ops.study.pool_check import require_apart
 from ops.study.results import Block, Cell, Row
-from ops.study.seen_pool import check_seen_pool
 from ops.study.training_images import TrainingImages, choose_training_images
+from ops.study.unlabelled import put_unlabelled
 
 Wanted = Sequence[tuple[str, int]]  # networks, by arm and number
 
@@ -82,10 +86,13 @@ def _to_rows(bench: Bench, found: Mapping[Cell, Answers | None], seconds: float)
 
 
 @dataclass(frozen=True)
-class _Work:
+class _Work(Judging):
+    """settled: arms that said auto, as they are trained, and what the controller chose; filled when they are."""
+
     bench: Bench
     block: Block
     recipe: Recipe
+    settled: dict[str, tuple[Arm, Decided]] = field(default_factory=dict, compare=False)
 
     @property
     def label(self) -> str:
@@ -108,6 +115,10 @@ class _Work:
 
     def find_arm(self, name: str) -> Arm:
         return (self.recipe.expanded if name in self.bench.part.expanded else self.recipe.baselines)[name]
+
+    def find_trained(self, name: str) -> Arm:
+        """The arm as its networks are trained: with what the controller chose in the place of auto."""
+        return self.settled[name][0] if name in self.settled else self.find_arm(name)
 
     def run_group(self, cells: Sequence[Cell]) -> dict[Cell, Answers | None]:
         """The answers of the cells, which are of one group; None for all where the generator was not used."""
@@ -137,19 +148,25 @@ class _Work:
         is_expanded = any(name in bench.part.expanded for name in arms)
         if (examples := self.grown if is_expanded else self.real) is None:
             return None
-        validation = read_split(self.real_images, "validation")
         contest = Contest(
             arms={names[name]: arm for name, arm in arms.items()},
             training=(examples,),
             first_seed=self.recipe.seed * 1000,
-            validation=(to_nchw(validation.images), validation.labels),
+            validation=self.validation,
             settings=self.recipe.classifier,
             metric="accuracy",
-            classes=len(validation.class_names),
+            classes=len(self.evaluation.class_names),
             scratch=bench.scratch,
             device=bench.runtime.device,
             teachers={arm: self.keep_teachers(arm) for arm in list_teachers(arms)},
         )
+        asking = {names[name]: name for name in list_automatic(arms) if name not in self.settled}
+        if asking:
+            inputs = (self.mixed or {}) if is_expanded else {FIRST: self.real_images}
+            within = replace(bench.runtime, sink=self.say)
+            self.settled.update(settle_arms(bench.own, self.recipe, contest, asking, inputs, within))
+        arms = {name: self.find_trained(name) for name in arms}
+        contest = replace(contest, arms={names[name]: arm for name, arm in arms.items()})
         budget = bench.part.budget
         settings = {name: pick_setting(self.recipe, arm, budget, is_expanded=is_expanded) for name, arm in arms.items()}
         runs = [Run(names[name], settings[name], contest.first_seed + number) for name, number in wanted]
@@ -210,7 +227,7 @@ class _Work:
         """Some of the images that an arm's networks learnt from; None where nothing is measured on them."""
         if set(OF_TRAINING).isdisjoint(self.bench.part.measures):
             return None
-        is_expanded, section = arm in self.bench.part.expanded, self.find_arm(arm)
+        is_expanded, section = arm in self.bench.part.expanded, self.find_trained(arm)
         examples = self.grown if is_expanded else self.real
         assert examples is not None, "without a generator there are no answers"
         setting = pick_setting(self.recipe, section, self.bench.part.budget, is_expanded=is_expanded)
@@ -220,6 +237,8 @@ class _Work:
     def make_images(self, last: str) -> dict[str, Path]:
         """The folders of the stages up to `last`, made where they are missing."""
         own, runtime = self.bench.own, self.bench.runtime
+        if (size := self.bench.find_unlabelled(self.block.setting)) is not None:
+            put_unlabelled(own, self.recipe, size)
         # The first number of steps stands for all of them: the stages up to here do not train these classifiers.
         settings = self.recipe.classifier.model_copy(update={"steps": self.bench.part.steps[0]})
         recipe = self.recipe.model_copy(update={"classifier": settings})
@@ -230,46 +249,12 @@ class _Work:
         for stage in (*upstream(last), last):
             check()
             self.say(stage)
-            source = self.bench.content if stage == FIRST else None
-            if stage == PRIOR and (source := self.bench.find_pool_content(self.recipe)) is not None:
-                check_seen_pool(own, self.recipe, source, folders[FIRST])
+            source = self.bench.find_content(recipe) if stage == FIRST else None
+            if stage == PRIOR and (source := self.bench.find_pool_content(recipe)) is not None:
+                require_apart(own, recipe, source, folders[FIRST])
             materialize(own, self.label, stage, find_builder(stage), within, source=source)
             folders[stage] = own.output(self.label, stage)
         return folders
-
-    @cached_property
-    def evaluation(self) -> PixelDataset:
-        """The study's evaluation images, which stand in the place of the test split."""
-        return read_split(self.real_images, "test")
-
-    @cached_property
-    def train_counts(self) -> list[int]:
-        """Real training images of each class."""
-        train = read_rows(find_shards(self.real_images, "train"))
-        return np.bincount(train["label"].to_numpy(), minlength=len(self.evaluation.class_names)).tolist()
-
-    @cached_property
-    def nuisanced(self) -> Nuisanced | None:
-        """Some evaluation images without their nuisance, and draws of it; None where nothing is measured on them."""
-        if not self.bench.part.of_nuisance:
-            return None
-        assert self.recipe.data.nuisance is not None, "the design refuses such a setting"
-        rows = choose_images(self.evaluation.labels)
-        keys = self.evaluation.rows["parent_id"][rows].to_list()
-        images = read_unchanged(self.bench.own, keys)
-        return draw_nuisance(self.recipe.data.nuisance, images, keys, self.evaluation.labels[rows])
-
-    @cached_property
-    def corrupted(self) -> Corrupted | None:
-        """Some evaluation images with corruptions; None where nothing is measured on them. Blocks share them."""
-        bench, own = self.bench, self.evaluation
-        if set(CORRUPTED).isdisjoint(bench.part.measures):
-            return None
-        ids = own.rows["image_id"].to_list()
-        if (key := hash_json(ids)) not in bench.corrupted:
-            most = QUICK_IMAGES if bench.quick else IMAGES
-            bench.corrupted[key] = corrupt_images(own.images, ids, own.labels, most=most)
-        return bench.corrupted[key]
 
     def count_refused(self, arm: str) -> int | None:
         """The classes that the gate of variants refused; None for an arm without images of a generator of variants."""
@@ -290,6 +275,24 @@ class _Work:
         mean = ask_together(networks, images, precision, device)
         refused = self.count_refused(arm)
         learnt_from = self.read_training_images(arm)
-        return Answers(
+        found = Answers(
             mean, self.evaluation.labels, self.train_counts, asked, self.nuisanced, refused, self.corrupted, learnt_from
+        )
+        if len(results) > 1 or arm in self.bench.part.ensembles:
+            return found
+        return replace(
+            found,
+            validation=results[0].validation,
+            decided=self.settled[arm][1] if arm in self.settled else None,
+            encoder=self.find_encoder(arm, networks[0], results[0].run.seed),
+        )
+
+    def find_encoder(self, arm: str, network: Classifier, seed: int) -> Encoder | None:
+        """What label-free scores are measured of; None for an arm that learns from labels."""
+        trained = self.find_trained(arm)
+        if not is_contrastive(trained):
+            return None
+        held, real = (torch.from_numpy(images) for images in (self.validation[0], self.real.images))
+        return Encoder(
+            network, trained.augmentation, seed, held, real, self.recipe.classifier.precision, self.bench.runtime.device
         )

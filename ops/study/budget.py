@@ -10,6 +10,8 @@ from typing import Literal
 
 from ops.errors import UserError
 from ops.recipe.arms import Arm
+from ops.recipe.automatic import list_automatic
+from ops.recipe.grid import Setting
 from ops.recipe.schema import Recipe
 from ops.recipe.variants import shows_generated
 
@@ -27,8 +29,20 @@ def count_steps(recipe: Recipe, arm: Arm, budget: Budget, *, is_expanded: bool) 
     return round(steps * (1 + (recipe.plan.ratio if arm.ratio is None else arm.ratio)))
 
 
+def pick_setting(recipe: Recipe, arm: Arm, budget: Budget, *, is_expanded: bool) -> Setting:
+    """The one setting of the grid that an arm has in a study, with its steps where these are not the recipe's."""
+    (setting,) = recipe.classifier.grid.list_settings(arm, is_expanded=is_expanded)
+    steps = count_steps(recipe, arm, budget, is_expanded=is_expanded)
+    return setting if steps == recipe.classifier.steps else Setting((*setting.values, ("steps", float(steps))))
+
+
 def refuse_epochs(recipe: Recipe, here: str) -> None:
     """UserError for an arm whose epochs are not those of real and generated images together."""
+    if asking := list_automatic({**recipe.baselines, **recipe.expanded}):
+        raise UserError(
+            f"{here}: budget: epochs has no arm with auto, as {asking[0]!r} has, because the controller races trainings"
+            " of equal steps; write a number in the place of auto, or budget: steps"
+        )
     for name, arm in recipe.expanded.items():
         if shows_generated(arm) or getattr(arm.consistency, "images", None) == "generated":
             raise UserError(

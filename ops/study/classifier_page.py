@@ -8,6 +8,7 @@ import polars as pl
 
 from ops.recipe.pool_arms import list_seeing
 from ops.study.claim_page import render_claims
+from ops.study.controller_page import render_controller
 from ops.study.curves import list_curve_panels
 from ops.study.design import ClassifierPart
 from ops.study.figure import Panel
@@ -15,6 +16,7 @@ from ops.study.gain_page import list_gain_panels, render_gains
 from ops.study.measure_names import NUISANCED, OF_TRAINING, ClassifierMeasure
 from ops.study.measures import MEASURES, Measure, name_measure
 from ops.study.part_arms import list_arms, list_pairs, list_rivals, read_arms
+from ops.study.score_page import render_scores
 from ops.study.shares import find_shares, format_share
 from ops.study.summary import (
     Difference,
@@ -74,7 +76,8 @@ def render(part: ClassifierPart, table: pl.DataFrame) -> list[str]:
             *worth,
             "",
         ]
-    return [*lines, *render_gains(part, table), *render_claims(part, table)]
+    lines += [*render_gains(part, table), *render_claims(part, table)]
+    return [*lines, *render_controller(part, *read_arms(part), table), *render_scores(part, table)]
 
 
 def _list_compared(part: ClassifierPart) -> list[ClassifierMeasure]:
@@ -119,7 +122,8 @@ def _format_differences(part: ClassifierPart, measure: Measure, values: pl.DataF
     without, grown = list_arms(part)
     rivals = list_rivals(part, without)
     means, lowest = average_seeds(keep_whole_seeds(values)), bool(measure.lower_is_better)
-    top = find_best(means, [arm for arm in grown if arm not in part.ensembles], lower_is_better=lowest)
+    single = [arm for arm in list_rivals(part, grown) if arm not in part.ensembles]
+    top = find_best(means, single, lower_is_better=lowest)
     others = dict[str, dict[Key, str]]()
     if grown and measure.lower_is_better is not None:
         for name, arms in _group_rivals(part, rivals).items():

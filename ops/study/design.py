@@ -14,7 +14,6 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, Field, ValidationError, model_validator
 
 from ops.errors import UserError
-from ops.recipe.automatic import list_automatic
 from ops.recipe.changes import change_content
 from ops.recipe.loading import explain, parse_recipe
 from ops.recipe.ratios import list_ratios
@@ -23,12 +22,14 @@ from ops.settings.kinds import OneOf
 from ops.settings.reading import read_yaml
 from ops.settings.section import Count, Section
 from ops.study.budget import Budget, refuse_epochs
-from ops.study.changes import join_changes, refuse_idle, require_both, split_pool
-from ops.study.measure_names import NUISANCED, ClassifierCurve, ClassifierMeasure
+from ops.study.changes import POOL, UNLABELLED, Changes, join_changes, races, refuse_idle, require_both, split_size
+from ops.study.measure_names import NUISANCED, ClassifierCurve, ClassifierMeasure, check_label_free
 from ops.study.mixup_gan.design import MixupGanPart
 from ops.study.part import Name, Names, Part, Seeds, Steps, refuse_repeats
-from ops.study.pool import SOURCE, PoolSize, name_pool
+from ops.study.pool import SOURCE, name_pool
+from ops.study.searches import refuse_searches
 from ops.study.sections import Arms, Claim, Images, Quick, Way, check_claims, check_gains
+from ops.study.unlabelled import hide_labels
 from ops.workspaces.workspace import Workspace, suggest
 
 GRID = "grid.yaml"
@@ -85,8 +86,8 @@ class ClassifierPart(Part):
     measures: Measures = Field(
         ("accuracy",),
         description="what is measured; the figure is about the first one. Where arms have generated images, differences"
-        " are about it, about head, middle and tail, about corrupted, about gaps, and about the last six. These measure"
-        " invariance and need data.nuisance",
+        " are about it, about head, middle and tail, about corrupted, about gaps, and about ekld to size_correlation."
+        " These measure invariance and need data.nuisance. The last three are of arms that learn without labels",
     )
     gains: dict[Name, Names] = Field(
         default_factory=dict,
@@ -111,6 +112,7 @@ class ClassifierPart(Part):
         arms = {**self.baselines, **self.expanded}
         if not arms:
             raise ValueError("it trains no arm; add one under baselines or expanded")
+        check_label_free(self.measures, arms.values())
         for key, names in (("networks", self.networks), ("ensembles", self.ensembles.values())):
             _check_known(key, names, arms)
         if twice := [name for name in self.ensembles if name in arms]:
@@ -126,7 +128,8 @@ class ClassifierPart(Part):
             for setting in claim.list_settings():
                 if set(claim.arms) <= set(self.leave_out.get(setting, ())):
                     raise ValueError(f"claims.{name} names {setting!r}, which leaves out all arms of the claim")
-        check_gains(self.gains, {name: join_changes(self.set, keys) for name, keys in self.settings.items()})
+        shared = join_changes({UNLABELLED: self.images.unlabelled}, self.set)
+        check_gains(self.gains, {name: join_changes(shared, keys) for name, keys in self.settings.items()})
         return self
 
     def _list_settings(self) -> dict[str, list[str]]:
@@ -239,13 +242,13 @@ def name_place(path: Path, part: str) -> str:
     return f"{path}, part '{part}'"
 
 
-def find_changes(
-    part: ClassifierPart, setting: str, here: str, *, quick: bool = False
-) -> tuple[dict[str, Any], PoolSize | None]:
-    """A setting's changes of the recipe, and its pool; `here` is for the messages."""
+def find_changes(part: ClassifierPart, setting: str, here: str, *, quick: bool = False) -> Changes:
+    """What a setting changes; `here` is for the messages."""
     joined = join_changes(part.set, part.settings[setting], part.quick.set if quick else {})
-    refuse_idle(joined, here)
-    return split_pool(joined, part.images.pool, here)
+    refuse_idle(joined, here, is_raced=races(part.baselines, part.expanded))
+    rest, pool = split_size(joined, POOL, part.images.pool, here)
+    rest, unlabelled = split_size(rest, UNLABELLED, part.images.unlabelled, here)
+    return Changes(rest, pool, unlabelled)
 
 
 def build_recipe(
@@ -253,8 +256,8 @@ def build_recipe(
 ) -> Recipe:
     """The recipe of one setting, with the part's arms and seed 0; `place` is for the messages.
 
-    A recipe must have the arm `real` and an arm with generated images. Where the part has none, they are added to the
-    recipe, and the study does not train them.
+    A recipe must have the arm `real` and an arm with generated images, which where images without labels are expanded
+    needs a counterpart. Where the part has none, they are added to the recipe, and the study does not train them.
     """
     here = f"{place}, setting '{setting}'" + ", quick" * quick
     if part.recipe not in (known := workspace.available_recipes()):
@@ -263,7 +266,7 @@ def build_recipe(
     content = read_yaml(base)
     if not isinstance(content, dict):
         raise UserError(f"{base} must hold recipe keys such as 'source:'; it holds {type(content).__name__}")
-    changes, pool = find_changes(part, setting, here, quick=quick)
+    changes, pool, unlabelled = find_changes(part, setting, here, quick=quick)
     try:
         changed, _ = change_content(content, changes, base)
     except UserError as error:
@@ -278,23 +281,14 @@ def build_recipe(
         "baselines": {"real": {}, **part.baselines},
         "expanded": {name: part.expanded[name] for name in part.list_expanded(setting)} or {"expanded": {}},
     }
+    changed = hide_labels(changed, unlabelled, here, grows=bool(part.list_expanded(setting)))
     recipe = parse_recipe(changed, here)
     if part.of_nuisance and recipe.data.nuisance is None:
         raise UserError(
             f"{here}: {part.of_nuisance} needs data.nuisance, which this setting has not; it may be rotation,"
             " background or strokes"
         )
-    if recipe.tuning.policy:
-        raise UserError(f"{here}: tuning.policy must be false; a study compares chosen settings")
-    if asking := list_automatic({**recipe.baselines, **recipe.expanded}):
-        raise UserError(
-            f"{here}: auto of the arm {asking[0]!r} is chosen by races, whose settings are cells of a study; write a"
-            " number in its place"
-        )
+    refuse_searches(recipe, (part.quick.steps,) if quick else part.steps, here)
     if part.budget == "epochs":
         refuse_epochs(recipe, here)
-    if recipe.classifier.grid.steps or any(len(values) > 1 for values in recipe.classifier.grid.axes.values()):
-        raise UserError(f"{here}: classifier.grid must have one value for each key, and no steps")
-    if recipe.generator.seeds > 1:
-        raise UserError(f"{here}: generator.seeds must be 1; each seed of the study trains a generator of its own")
     return recipe

@@ -106,7 +106,7 @@ def read_unchanged(own: Workspace, ids: Sequence[str], split: str = "test") -> n
 
 def _put_images(root: Path, spec: SourceSpec, images: Images) -> Workspace:
     """The workspace with the images of a source and its description."""
-    chosen = images.model_dump(mode="json", exclude={"source", "pool"})
+    chosen = images.model_dump(mode="json", exclude={"source", "pool", "unlabelled"})
     content = hash_json([hash_source(spec, root / "hashes" / f"{spec.name}.json"), chosen])
     own = Workspace(root / content[:16])
     arrays = own.root / ARRAYS
@@ -128,14 +128,18 @@ def _put_images(root: Path, spec: SourceSpec, images: Images) -> Workspace:
     return own
 
 
-def check_sizes(own: Workspace, data: DataSettings, seed: int, place: str) -> np.ndarray:
+def check_sizes(
+    own: Workspace, data: DataSettings, seed: int, place: str, rows: np.ndarray | None = None
+) -> np.ndarray:
     """The training images of each class that a recipe's `data:` takes, int64 [K]; reads labels alone.
 
-    UserError where a study's workspace has too few.
+    rows: those of the study's training images that the recipe's source has; None: all. UserError where there are too
+    few.
     """
     names = list(load_source_spec(own.source_path(SOURCE)).class_names or ())
     with np.load(own.root / ARRAYS) as arrays:
         labels = arrays["train_labels"]
+    labels = labels if rows is None else labels[rows]
     for name in data.classes or ():
         if name not in names:
             raise UserError(f"{place}: data.classes names {name!r}; {suggest(name, names)}")
@@ -157,7 +161,7 @@ def check_sizes(own: Workspace, data: DataSettings, seed: int, place: str) -> np
     for number, (has, needs) in enumerate(zip(counts.tolist(), wanted.tolist(), strict=True)):
         if has < needs:
             raise UserError(
-                f"{place}: class {names[kept[number]]} is to have {needs:,} training images, and {has:,} are not put"
-                " aside"
+                f"{place}: class {names[kept[number]]} is to have {needs:,} training images, and {has:,} are"
+                f" {'not put aside' if rows is None else 'among those that are expanded'}"
             )
     return taken

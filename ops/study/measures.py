@@ -12,8 +12,11 @@ import numpy as np
 from ops.datasets.corruptions import CORRUPTIONS
 from ops.metrics.invariance import Invariance
 from ops.study.attacks import EPSILON, ITERATIONS, Asked, score_attacked
+from ops.study.controlled import Decided
 from ops.study.corrupted import Corrupted
 from ops.study.invariance import Nuisanced
+from ops.study.label_free import Encoder
+from ops.study.measure_names import DECIDED, LABEL_FREE
 from ops.study.training_images import TrainingImages
 from ops.verdict.calibration import find_calibration_error
 from ops.verdict.classes import divide_by_size
@@ -29,7 +32,9 @@ class Answers:
     train_counts: real training images of each class. asked: the networks and the images, for measures that ask anew.
     nuisanced: images without and with the nuisance, for measures of invariance. refused: classes for which the gate of
     variants refused the generator; None for a network that learnt from no variants of a generator. corrupted: images
-    with corruptions. learnt_from: training images.
+    with corruptions. learnt_from: training images. validation: the accuracy on validation images, and decided: what the
+    controller chose for the arm; encoder: a network that learnt without labels. None of the last three for several
+    networks together.
     """
 
     probabilities: np.ndarray
@@ -40,6 +45,9 @@ class Answers:
     refused: int | None = None
     corrupted: Corrupted | None = None
     learnt_from: TrainingImages | None = None
+    validation: float | None = None
+    decided: Decided | None = None
+    encoder: Encoder | None = None
 
     @property
     def correct(self) -> np.ndarray:
@@ -150,6 +158,15 @@ def _in_nats(find: Callable[[Answers], float | None]) -> Measure:
     return Measure(find, 1.0, lower_is_better=True, digits=3, unit="nats", step="nats")
 
 
+def _find_decided(name: str, answers: Answers) -> float | None:
+    found = None if answers.decided is None else getattr(answers.decided, name)
+    return None if found is None else float(found)
+
+
+def _find_label_free(name: str, answers: Answers) -> float | None:
+    return None if answers.encoder is None else getattr(answers.encoder.scores, name)
+
+
 def _find_error(answers: Answers) -> float | None:
     error = answers.invariance.ekld.error
     return error if isfinite(error) else None  # a class with one image
@@ -179,6 +196,23 @@ MEASURES: dict[str, Measure] = {
     "ekld_rare": _in_nats(lambda answers: average_ekld(answers, list_rare(answers.train_counts))),
     "agreement": Measure(lambda answers: answers.invariance.agreement.mean),
     "size_correlation": Measure(correlate_with_size, 1.0, None, digits=2, unit="", step=""),
+    **{
+        name: Measure(partial(_find_label_free, name), 1.0, None, digits=3, unit="", step="", is_compared=False)
+        for name in LABEL_FREE
+    },
+    "validation": Measure(lambda answers: answers.validation, is_compared=False),
+    **{
+        name: Measure(
+            partial(_find_decided, name.removeprefix("chosen_")),
+            1.0,
+            None,
+            digits=2,
+            unit="",
+            step="",
+            is_compared=False,
+        )
+        for name in DECIDED[1:]
+    },
 }
 _NAMES = {  # of those that are not simply their key
     "fgsm": f"accuracy under FGSM, ε = {255 * EPSILON:.0f}/255",
@@ -195,6 +229,7 @@ _NAMES = {  # of those that are not simply their key
     "ekld_rare": f"eKLD of classes with at most {RARE} images",
     "agreement": "agreement under the nuisance",
     "size_correlation": "rank correlation of class size and eKLD",
+    "relative_confusion": "average relative confusion (ARC)",
 }
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ops.recipe.arms import Arm
+from ops.recipe.automatic import list_automatic
 from ops.recipe.counterparts import name_kind, pair_counterparts
 from ops.recipe.variants import name_oracles
 from ops.study.design import ClassifierPart
@@ -35,9 +36,11 @@ def list_pairs(part: ClassifierPart) -> list[tuple[str, str]]:
 
 
 def list_rivals(part: ClassifierPart, arms: Sequence[str]) -> list[str]:
-    """Those of `arms` that someone could use: without oracles, which know the nuisance, and without their ensembles."""
-    oracles = name_oracles(read_arms(part)[0])
-    return [arm for arm in arms if part.ensembles.get(arm, arm) not in oracles]
+    """Those of `arms` that someone could choose: without oracles, which know the nuisance, without arms that choose by
+    races, which stand in a table of their own, and without ensembles of these."""
+    baselines, expanded = read_arms(part)
+    others = {*name_oracles(baselines), *list_automatic({**baselines, **expanded})}
+    return [arm for arm in arms if part.ensembles.get(arm, arm) not in others]
 
 
 def read_arms(part: ClassifierPart) -> tuple[dict[str, Arm], dict[str, Arm]]:

@@ -15,6 +15,7 @@ from ops.settings.section import Count, Section
 from ops.study.measure_names import ClassifierMeasure
 from ops.study.part import Names, refuse_repeats
 from ops.study.pool import PoolSize, check_size
+from ops.study.unlabelled import KEY as UNLABELLED
 
 PER_CLASS = "data.images_per_class"
 Arms = Annotated[tuple[ArmName, ...], Field(strict=False, min_length=1), AfterValidator(refuse_repeats)]
@@ -33,11 +34,19 @@ class Images(Section):
         description="training images that a prior learns from without their labels: all that are not put aside, or so"
         " many of them; those that a block labels may be among them. null: no pool. A setting may change it",
     )
-    seed: int = Field(0, ge=0, description="of the draw of all three, which all settings share")
+    unlabelled: PoolSize | None = Field(
+        None,
+        description="training images that are expanded without their labels: all that are not put aside, or so many of"
+        " them, as many of each class, which each seed draws anew. data.images_per_class of them keep their label, for"
+        " probes and supervised arms. null: the labelled images are expanded. A setting may change it",
+    )
+    seed: int = Field(
+        0, ge=0, description="of the draw of evaluation and validation images and of the pool, which all settings share"
+    )
 
-    @field_validator("pool", mode="before")
+    @field_validator("pool", "unlabelled", mode="before")
     @classmethod
-    def _check_pool(cls, value: Any) -> PoolSize | None:
+    def _check_size(cls, value: Any) -> PoolSize | None:
         return None if value is None else check_size(value)
 
 
@@ -89,8 +98,14 @@ def check_claims(claims: Mapping[str, Claim], measures: Sequence[str]) -> None:
 
 
 def check_gains(gains: Mapping[str, Sequence[str]], changes: Mapping[str, Mapping[str, Any]]) -> None:
-    """ValueError for settings over which no law can be fitted; changes: of the recipe, by setting."""
+    """ValueError for settings over which no law can be fitted; changes: by setting, of the recipe and of
+    images.unlabelled."""
     for name, settings in gains.items():
+        if hiding := [setting for setting in settings if changes[setting].get(UNLABELLED) is not None]:
+            raise ValueError(
+                f"gains.{name} counts {PER_CLASS} as the real images, and {hiding[0]!r} expands {UNLABELLED}; name"
+                " settings whose labels are not hidden"
+            )
         sizes = [changes[setting].get(PER_CLASS) for setting in settings]
         if lacking := [setting for setting, size in zip(settings, sizes, strict=True) if not isinstance(size, int)]:
             raise ValueError(f"gains.{name} needs {PER_CLASS} in each of its settings; {lacking[0]!r} has none")

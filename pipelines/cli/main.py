@@ -17,6 +17,7 @@ from ops.errors import GrowsetError, UserError, find_fault, raise_clean
 from ops.machine.interruption import noticed
 from ops.recipe.changes import Changes
 from ops.recipe.design import warn_of_seeds
+from ops.sources.remote import listed_once
 from ops.workspaces.workspace import Workspace, find_workspace
 from pipelines.cli.bench import bench
 from pipelines.cli.comparing import compare
@@ -35,7 +36,8 @@ class GrowsetGroup(OrderedGroup):
     """Commands whose GrowsetErrors and faults of the machine become one line on stderr and an exit code."""
 
     def invoke(self, context: click.Context) -> Any:
-        with stoppable(next((word for word in sys.argv[1:] if word in self.commands), "growset")):
+        command = next((word for word in sys.argv[1:] if word in self.commands), "growset")
+        with stoppable(command), listed_once():
             try:
                 return super().invoke(context)
             except click.ClickException:

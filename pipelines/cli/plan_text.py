@@ -99,7 +99,7 @@ def format_times(found: Mapping[str, Any], seen: Prospect) -> list[str]:
         ),
         f"  {'everything else':<22} {describe_estimate(found['rest_seconds']):>14}",
         f"  {'to do':<22} {describe_estimate(found['to_do_seconds']):>14}{_describe_longest(found)}",
-        *_describe_controller(found.get("controller")),
+        *_describe_controller(found),
         "",
         f"  {describe_resolution(seen.resolution)}",
         *(f"warning: {warning}" for warning in found["warnings"]),
@@ -122,13 +122,15 @@ def format_steps(steps: Mapping[str, Any]) -> list[str]:
     return lines
 
 
-def _describe_controller(found: Mapping[str, Any] | None) -> list[str]:
+def _describe_controller(found: Mapping[str, Any]) -> list[str]:
     """A line on what the controller's races cost; none where no arm says auto."""
-    if found is None:
+    if (races := found.get("controller")) is None:
         return []
     return [
-        f"  the controller's races take {found['steps']:,} of these optimizer steps, {found['share']:.0%} of the"
-        f" {found['final_steps']:,} that they prepare (at most {found['allowed']:.0%})"
+        f"  the controller's races take {races['steps']:,} of these optimizer steps, {races['share']:.0%} of the"
+        f" {races['final_steps']:,} that they prepare (at most {races['allowed']:.0%})"
+        + ", and as many in each fold"
+        * ("folds" in found["seconds"])
     ]
 
 

@@ -124,14 +124,20 @@ def train_arms(
     # Sorted by name, `real` first: the order of a mapping is not part of the fingerprint.
     arms = dict(sorted(arms.items(), key=lambda item: (item[0] != "real", item[0])))
     metric = find_metric(run)
-    settled = settle_automatic(run, open_contest(run, arms, training, metric, {}))
+    contest = open_contest(run, arms, training, metric, {})
+    settled = settle_automatic(run, contest)
     arms = settled.arms
     aliases = find_common_aliases(arms, training, settings.grid)
     own = {name: arm for name, arm in arms.items() if name not in aliases}
     files = find_teachers(own, run.out, aliases) if teachers is None else find_teachers(own, teachers, {})
-    contest = open_contest(run, own, training, metric, files)
-    seeing = list_seeing(arms) if teachers is None else []  # baselines alone may see a pool
-    contest = replace(contest, needed=[aliases.get(arm, arm) for arm in list_teachers(arms)], seeing=seeing)
+    contest = replace(
+        contest,
+        arms=own,
+        teachers=files,
+        needed=[aliases.get(arm, arm) for arm in list_teachers(arms)],
+        seeing=list_seeing(arms) if teachers is None else [],  # baselines alone may see a pool
+        is_fair=settings.grid.is_fair(own.values(), is_expanded=contest.is_expanded),
+    )
     for name in own:
         if (shown := account(contest, name)) is not None:
             names = read_manifest(run.inputs["real_images"])["metrics"]["class_names"]
@@ -163,7 +169,7 @@ def train_arms(
                 run.runtime.sink(f"{run.stage}: {describe_diagnostics(name, summary[name])}")
         left_out |= {name: left.to_dict() for name, left in tournament.left_out.items()}
     for name, left in left_out.items():
-        run.runtime.sink(f"{run.stage}: {tell_left_out(name, left, contest.metric)}")
+        run.runtime.sink(f"{run.stage}: {tell_behind(name, left, contest.metric)}")
     left_out |= {alias: left_out[arm] for alias, arm in aliases.items() if arm in left_out}
     write_json(
         run.out / RESULTS,
@@ -188,7 +194,7 @@ def train_arms(
     }
 
 
-def tell_left_out(arm: str, left: Mapping[str, Any], metric: Metric) -> str:
+def tell_behind(arm: str, left: Mapping[str, Any], metric: Metric) -> str:
     """`real is left out: 46.0 % on validation, 52.1 points behind mixup (standard error 7.0)`."""
     validation, behind, error = (100 * left[key] for key in ("validation", "behind", "standard_error"))
     name = NAMES["balanced_accuracy" if metric == "worst_class" else metric]

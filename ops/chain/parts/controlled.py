@@ -6,8 +6,9 @@ by the same rule; those trainings are kept and found again. Test images are not 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -61,8 +62,9 @@ def settle_automatic(run: StageRun, contest: Contest) -> Settled:
     """Race for each arm of the contest that says auto; trainings go to a folder beside the contest's."""
     arms, settled, logs = dict(contest.arms), dict[str, Any](), dict[str, Any]()
     racing = replace(contest, scratch=contest.scratch.with_name(f"{contest.scratch.name}-controller"))
+    known = _Known(cache(lambda: read_real(run.inputs)))
     for name in list_automatic(arms):
-        arms[name], logs[name] = _Race(run, racing, name).settle()
+        arms[name], logs[name] = _Race(run, racing, name, known).settle()
         settled[name] = describe_settled(arms[name])
     return Settled(arms, {"settled": settled, "controller": logs} if settled else {})
 
@@ -86,12 +88,22 @@ def tell_left_out(arms: Sequence[str], where: str = "") -> str:
 
 
 @dataclass(frozen=True, eq=False)
+class _Known:
+    """What the races of a side share, read or measured once: the real images alone, and the quality of the generated
+    images by the bytes of the marks that pick them."""
+
+    read_real: Callable[[], Examples]
+    qualities: dict[bytes, Quality] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, eq=False)
 class _Race:
     """The race of the arm `name` of the contest."""
 
     run: StageRun
     contest: Contest
     name: str
+    known: _Known
 
     @property
     def arm(self) -> Arm:
@@ -144,29 +156,39 @@ class _Race:
         """Real images alone, as the baselines see them."""
         alone = self.contest
         if self.contest.is_expanded:
-            alone = replace(alone, training=(read_real(self.run.inputs),))
+            alone = replace(alone, training=(self.known.read_real(),))
         start = find_start(self._count_real(alone.training[0]))
         return Side("real", alone, simplify(self.arm), list_real(start, self.schedule.contenders))
 
     def _prepare_inflated(self) -> tuple[Side, dict[str, Any]]:
         """With generated images, and what the start follows from: one generator's images stand for those of all."""
-        number = next(i for i, each in enumerate(self.contest.training) if _find_marks(each).any())
+        found = map(self._find_generated, self.contest.training)
+        number, generated = next((number, each) for number, each in enumerate(found) if each.any())
         examples = self.contest.training[number]
-        unweighted = self.arm.model_copy(update={"real_weight": None}) if may_fall_back(self.arm) else self.arm
-        marks = _find_marks(examples)
-        generated = (examples.weigh(unweighted) > 0) & marks
         real, drawn = self._count_real(examples), int(generated.sum())
-        accepted = place(self.run.inputs[ACCEPTED], number)
-        quality = measure_quality(accepted, self.contest, examples, generated)
+        quality = self._find_quality(number, generated)
         start = find_start(real, drawn, quality)
         self._say(f"{self.name} {describe_start(start, self.arm, real=real, generated=drawn, quality=quality)}")
         chooses = {"strength": self.arm.strength == AUTO, "real_weight": self.arm.real_weight == AUTO}
         side = Side("inflated", self.contest, self.arm, list_inflated(start, self.schedule.contenders, **chooses))
         return side, {"quality": quality.to_dict(), **_describe_numbers(start, real, drawn)}
 
+    def _find_quality(self, number: int, generated: np.ndarray) -> Quality:
+        """Of the images that `generated` bool [n] marks, drawn by generator `number`; shared by arms."""
+        qualities, picked = self.known.qualities, generated.tobytes()
+        if picked not in qualities:
+            accepted = place(self.run.inputs[ACCEPTED], number)
+            qualities[picked] = measure_quality(accepted, self.contest, self.contest.training[number], generated)
+        return qualities[picked]
+
+    def _find_generated(self, examples: Examples) -> np.ndarray:
+        """Which generated images the arm learns from, bool [n], whatever they weigh."""
+        unweighted = self.arm.model_copy(update={"real_weight": None}) if may_fall_back(self.arm) else self.arm
+        return np.asarray((examples.weigh(unweighted) > 0) & examples.marks)
+
     def _count_real(self, examples: Examples) -> int:
         """How many real images the arm learns from: without labels they are nothing to an arm that learns labels."""
-        return int(((examples.weigh(simplify(self.arm)) > 0) & ~_find_marks(examples)).sum())
+        return int(((examples.weigh(simplify(self.arm)) > 0) & ~examples.marks).sum())
 
     def _hold(self, sides: Mapping[str, Side], progress: Progress) -> dict[str, Halving]:
         """The rounds of each side, one side after the other."""
@@ -196,11 +218,6 @@ def _describe_numbers(start: Start, real: int, generated: int) -> dict[str, Any]
     return {"real": real, "generated": generated, "counted": round(start.images, 3), "start": at}
 
 
-def _find_marks(examples: Examples) -> np.ndarray:
-    """Which images are generated, bool [n]."""
-    return np.zeros(len(examples.labels), bool) if examples.is_generated is None else examples.is_generated
-
-
 def measure_quality(accepted: Path, contest: Contest, examples: Examples, generated: np.ndarray) -> Quality:
     """Of the generated images that `generated` bool [n] marks, beside real images of training and validation.
 
@@ -213,7 +230,7 @@ def measure_quality(accepted: Path, contest: Contest, examples: Examples, genera
     frechet, reference = found.get("value"), found.get("reference")
     if min(examples.images.shape[2:]) < MIN_SIDE:
         return Quality(frechet=frechet, reference=reference)
-    real = np.concatenate([examples.images[~_find_marks(examples)], contest.validation[0]])
+    real = np.concatenate([examples.images[~examples.marks], contest.validation[0]])
     rng = np.random.default_rng([contest.first_seed, 5])
     known, drawn = (
         embed_images(torch.from_numpy(images[rng.permutation(len(images))[:MOST]]))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,14 @@ from ops.stages.materialization import StageRun
 
 
 def read_pool(real: Path) -> Pool:
-    """All images of a `real_images` folder; reads ids, labels and groups, no pixels."""
+    """All images of a `real_images` folder; reads ids, labels and groups, no pixels. A process reads equal content
+    once."""
+    return _read_pool(real, read_manifest(real)["content"])
+
+
+@lru_cache(maxsize=8)
+def _read_pool(real: Path, content: str) -> Pool:
+    """The pool of this `content` of the folder."""
     rows = {split: read_rows(find_shards(real, split)) for split in SPLITS}
     return pool_splits(rows, read_groups(real), read_manifest(real)["metrics"]["class_names"])
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 
-import numpy as np
-
 from ops.classifiers.contrastive.batches import find_share
 from ops.classifiers.runs import Contest
 from ops.classifiers.visits import Visits, count_mixed, count_visits
@@ -25,9 +23,8 @@ def count(contest: Contest, name: str, setting: Setting | None = None) -> Visits
     if setting is not None:
         arm, steps = set_numbers(arm, setting), contest.find_steps(setting)
     examples = contest.find_examples(contest.first_seed)
-    weights = examples.weigh(arm)
+    weights, marks = examples.weigh(arm), examples.marks
     shown = weights > 0
-    marks = np.zeros(len(weights), bool) if examples.is_generated is None else examples.is_generated
     share = find_share(weights[shown], marks[shown])
     batch_size = find_batch(arm, contest.settings.batch_size)
     found = count_visits(

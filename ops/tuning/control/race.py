@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import accumulate
 from typing import Any
 
 import numpy as np
@@ -75,12 +76,11 @@ def count_trainings(schedule: Schedule, *, sides: int, decides: bool) -> int:
 def hold_rounds(side: Side, schedule: Schedule, *, workers: int, progress: Progress, before: int = 0) -> Halving:
     """Train a side's choices round by round; `before` trainings count as done in `progress`."""
     going, scores = list(side.choices), {choice: list[float]() for choice in side.choices}
-    for number, each in enumerate(schedule.rounds):
+    labels, metric = side.contest.validation[1], choose_checked_metric(side.contest.metric)
+    for number, (each, seeds) in enumerate(zip(schedule.rounds, _list_seeds(schedule)[:-1], strict=True)):
         assert len(going) == each.contenders, "the schedule was made for another number of choices"
-        seeds = range(number, number + each.seeds)
         answers = _train(side, going, each, seeds, workers=workers, progress=progress, before=before)
         before += len(going) * each.seeds
-        labels, metric = side.contest.validation[1], choose_checked_metric(side.contest.metric)
         for choice, found in answers.items():
             scores[choice].append(float(score_answers(found, labels, metric).mean()))
         last = number + 1 == len(schedule.rounds)
@@ -100,13 +100,18 @@ def let_decide(
     before: int = 0,
 ) -> Decision:
     """Train the winners of the real and of the inflated side from fresh seeds, and compare them."""
-    found, first = [], len(schedule.rounds)
-    seeds = range(first, first + schedule.deciding.seeds)
+    found, seeds = [], _list_seeds(schedule)[-1]
     for side, winner in zip((real, inflated), winners, strict=True):
         answers = _train(side, [winner], schedule.deciding, seeds, workers=workers, progress=progress, before=before)
         before += schedule.deciding.seeds
         found.append(answers[winner])
     return decide(found[0], found[1], real.contest.validation[1], real.contest.metric)
+
+
+def _list_seeds(schedule: Schedule) -> list[range]:
+    """The seeds of each round and of the trainings that decide, counted from the races' first one: all are others."""
+    counts = [each.seeds for each in (*schedule.rounds, schedule.deciding)]
+    return [range(end - count, end) for end, count in zip(accumulate(counts), counts, strict=True)]
 
 
 def _train(

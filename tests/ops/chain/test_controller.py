@@ -3,30 +3,23 @@
 from __future__ import annotations
 
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 
 from ops.chain.driver import require_validation
-from ops.chain.parts import controlled
 from ops.chain.parts.controlled import ALL_LEFT_OUT, find_all_left_out
 from ops.chain.parts.trained import Trained
 from ops.chain.publishing import find_refusal
 from ops.chain.triggers import gate
-from ops.classifiers.examples import Examples
-from ops.classifiers.runs import Contest
 from ops.errors import UserError
 from ops.files.outputs import REPORT, RESULTS, ROUNDS, VERDICT
 from ops.files.storage import read_json, write_json
 from ops.recipe.arms import Arm
 from ops.recipe.automatic import describe_settled, leave_out_generated, read_settled, settle_arm
-from ops.recipe.classifiers import ClassifierSettings
 from ops.recipe.counterparts import simplify
 from ops.recipe.loading import load_recipe
-from ops.stages.materialization import Runtime
-from ops.tuning.control.race import Halving
 from ops.verdict.records import Budget
 from ops.verdict.reference import ReferenceAnswers
 from ops.verdict.without_generator import judge_baselines
@@ -91,22 +84,6 @@ def test_where_no_arm_keeps_its_images_nothing_is_compared() -> None:
     assert why is not None and why.startswith("the controller left its images out of every arm")
     assert find_all_left_out(written, enter(adainf=0.8, expanded=0.7).results[EXPANDED]) is None
     assert find_all_left_out(written, {"arms": {}}) is None
-
-
-@pytest.mark.parametrize(("arm", "seen"), [("gentle", 6), ("simclr", 30)])
-def test_images_without_labels_count_for_arms_alone_that_learn_from_them(
-    arm: str, seen: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    examples = Examples(
-        np.zeros((30, 1, 4, 4), np.uint8), np.where(np.arange(30) < 6, np.arange(30) % 2, -1), np.ones(30)
-    )
-    held = np.zeros((20, 1, 4, 4), np.uint8), np.arange(20) % 2
-    settings, arms = ClassifierSettings(steps=800, seeds=5), parse({arm: WRITTEN[BASELINES][arm]})
-    contest = Contest(arms, (examples,), 0, held, settings, "accuracy", 2, Path("unused"))
-    monkeypatch.setattr(controlled, "hold_rounds", lambda side, *_, **__: Halving(side.choices[0], {}))
-    run: Any = SimpleNamespace(stage=BASELINES, runtime=Runtime())
-    settled = controlled.settle_automatic(run, contest)
-    assert settled.entries["controller"][arm]["real"] == seen
 
 
 def test_images_that_are_left_out_of_every_arm_are_published_by_a_run_of_ones_own_alone(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from ops.classifiers.racing import find_hopeless, pack_bits, race, unpack_bits
 from ops.recipe.arms import Arm
+from ops.recipe.automatic import leave_out_generated
 from ops.recipe.pool_arms import list_seeing
 
 LABELS = np.repeat([0, 1], [30, 10])
@@ -53,6 +54,13 @@ def test_arms_that_see_a_pool_race_among_themselves() -> None:
     assert set(race(read, correct, LABELS, "accuracy", 4.0, seeing=seeing)) == {"probe"}
     correct["fix"] = BAD  # the taught one is the best now, and still none beside which `mixup` is judged
     assert set(race(read, correct, LABELS, "accuracy", 4.0, seeing=seeing)) == {"probe"}, "a teacher stays"
+
+
+def test_arms_that_the_controller_left_without_images_race_among_themselves() -> None:
+    """An arm with images is far behind such a one, and the only one that can show what they are worth."""
+    arms = {"mixed": Arm(), "plain": leave_out_generated(Arm()), "poor": leave_out_generated(Arm())}
+    correct = {"mixed": BAD, "plain": GOOD, "poor": BAD}
+    assert set(race(arms, correct, LABELS, "accuracy", 4.0)) == {"poor"}
 
 
 def test_equal_arms_are_almost_never_left_out() -> None:

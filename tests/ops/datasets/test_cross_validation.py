@@ -33,6 +33,18 @@ def test_every_image_is_tested_once_and_classes_are_shared_out_evenly(folds: int
     assert len({row.tobytes() for row in codes == VALIDATION}) == folds  # no fold chooses on another's images
 
 
+@pytest.mark.parametrize("counts", [(1, 1, 1), (7, 3, 90), (64, 32, 232), (100_003, 10_007, 33)])
+def test_a_pool_counts_the_validation_images_that_it_was_made_of(counts: tuple[int, int, int]) -> None:
+    splits = {
+        name: pl.DataFrame(
+            {"image_id": [f"{name}{i // 2}-{i % 2}" for i in range(count)], "label": 0, "parent_id": None},
+            schema={"image_id": pl.String, "label": pl.Int64, "parent_id": pl.String},
+        )
+        for name, count in zip(("train", "validation", "test"), counts, strict=True)
+    }
+    assert pool_splits(splits, {}, ("a",)).held == counts[1]
+
+
 def test_folds_depend_on_the_images_and_their_number_alone() -> None:
     pool = make_pool([20, 20])
     order = np.random.default_rng(0).permutation(40)

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 
 from ops.planning.plan import plan_expansion
 from ops.planning.races import describe_races, list_races
@@ -36,8 +37,56 @@ def test_a_plan_counts_each_training_of_the_races_once() -> None:
     ]
     assert sums == [halving, 2 * halving + 3 * schedule.deciding.total]  # the real winner decides for both
     found = describe_races(recipe)
-    assert found is not None and found["steps"] == sum(sums)
+    assert found is not None and found["steps"] == sum(sums) and found["allowed"] == SHARE
     assert found["final_steps"] == 3 * classifier.seeds * classifier.steps and found["share"] <= SHARE
+
+
+PLAIN: dict[str, Any] = {"strength": "auto"}
+CUT: dict[str, Any] = {**PLAIN, "pairing": "cutmix"}
+MIXED = parse(
+    {"a": PLAIN, "b": CUT, "c": SIMCLR},
+    {
+        "a1": {**PLAIN, "real_weight": "auto"},
+        "a2": {**PLAIN, "real_weight": "auto", "ratio": 1.0},
+        "b1": {**CUT, "real_weight": "auto"},
+        "b2": {**CUT, "real_weight": 3.0},
+        "c1": BOTH,
+    },
+)
+
+
+def choose(baselines: str, expanded: str, steps: int, seeds: int) -> Recipe:
+    """Some of the arms of `MIXED`, trained so long."""
+    sides = ((MIXED.baselines, baselines), (MIXED.expanded, expanded))
+    chosen = [{name: arms[name] for name in names.split()} for arms, names in sides]
+    classifier = MIXED.classifier.model_copy(update={"steps": steps, "seeds": seeds})
+    return MIXED.model_copy(update={"baselines": chosen[0], "expanded": chosen[1], "classifier": classifier})
+
+
+@pytest.mark.parametrize(("steps", "seeds"), [(20, 3), (137, 1), (800, 5), (3, 40), (100_000, 200)])
+@pytest.mark.parametrize(
+    ("baselines", "expanded", "raced", "deciding"),
+    [
+        ("a", "", 1, 0),
+        ("a", "a1", 2, 2),
+        ("b", "b2", 2, 0),
+        ("a b", "a1 a2", 4, 3),  # one counterpart for both
+        ("a b", "a1 b1", 4, 4),
+        ("a b c", "a1 a2 b1 b2 c1", 8, 7),
+    ],
+)
+def test_races_take_at_most_their_share_whatever_they_serve(
+    baselines: str, expanded: str, raced: int, deciding: int, steps: int, seeds: int
+) -> None:
+    found, schedule = describe_races(choose(baselines, expanded, steps, seeds)), build_schedule(steps, seeds)
+    halving = sum(each.total for each in schedule.rounds)
+    assert found is not None and found["steps"] == raced * halving + deciding * schedule.deciding.total
+    assert found["final_steps"] == raced * seeds * steps and found["steps"] <= SHARE * found["final_steps"]
+
+
+def test_arms_that_share_a_counterpart_train_its_winner_once() -> None:
+    found = describe_races(choose("a b", "a1 a2", 800, 5))
+    assert found is not None and found["steps"] == 4 * 8 * 85 + 3 * 3 * 170  # 4,250
 
 
 def test_the_work_of_a_side_begins_with_its_races() -> None:

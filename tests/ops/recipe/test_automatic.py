@@ -12,7 +12,6 @@ from ops.errors import UserError
 from ops.recipe.arms import Arm
 from ops.recipe.automatic import (
     describe_settled,
-    foresee_cost,
     is_automatic,
     leave_out_generated,
     may_fall_back,
@@ -115,15 +114,6 @@ def test_settled_arms_are_read_back_and_only_they_replace_what_is_written() -> N
     assert read_settled(written, stored) == {"a": kept, "b": without, "c": written["c"]}
     assert uses_generated(kept) and not uses_generated(without) and uses_generated(written["c"])
     assert read_settled(written, {}) == written
-
-
-def test_the_cost_counts_each_trained_arm_once() -> None:
-    several = {"y": BOTH, "again": BOTH, "n": {**AUTO, "real_weight": 3.0}, "plain": {}}
-    recipe = parse(several, {"steps": 800, "seeds": 5}, x=AUTO, same=AUTO)
-    found = foresee_cost(recipe.baselines, recipe.expanded, recipe.classifier)
-    assert found is not None and found.final == 3 * 4000 and found.steps == 3 * 8 * 85 + 2 * 6 * 85
-    plain = parse()
-    assert foresee_cost(plain.baselines, plain.expanded, plain.classifier) is None
 
 
 def test_a_rehearsal_races_too() -> None:

@@ -14,7 +14,7 @@ import pytest
 
 from ops.errors import EnvironmentFault, UserError
 from ops.sources.reading import hash_source, read_source
-from ops.sources.remote import fetch_source
+from ops.sources.remote import fetch_source, list_remote, listed_once
 from ops.sources.spec import SourceSpec
 from tests.sources import make_folder, make_npz, make_truth
 
@@ -44,6 +44,25 @@ def test_a_remote_folder_equals_the_local_source(tmp_path: Path, memory: fsspec.
         {split: part.rows["image_id"].to_list() for split, part in read_source(s).splits.items()} for s in (far, near)
     ]
     assert ids[0] == ids[1]
+
+
+def test_a_command_lists_a_remote_once_and_reads_one_state_of_it(
+    tmp_path: Path, memory: fsspec.AbstractFileSystem, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks: list[str] = []
+    real = type(memory).find
+    monkeypatch.setattr(type(memory), "find", lambda s, root, **o: (looks.append(root), real(s, root, **o))[1])
+    spec, late = make_spec("folder", "memory://bucket/images"), "train/ant/late.png"
+    with listed_once():
+        mirror = Path(fetch_source(spec, tmp_path / "mirrors").path)
+        memory.pipe(f"/bucket/images/{late}", b"x")
+        with listed_once():
+            assert fetch_source(spec, tmp_path / "mirrors").path == str(mirror)
+        assert late not in list_remote(spec.path) and not (mirror / late).exists() and len(looks) == 1
+        fetch_source(spec, tmp_path / "others")  # another mirror is filled from the same listing
+        assert len(looks) == 1 and len(list((tmp_path / "others").rglob("*.png"))) == 36
+    fetch_source(spec, tmp_path / "mirrors")
+    assert late in list_remote(spec.path) and (mirror / late).read_bytes() == b"x" and len(looks) == 3
 
 
 def test_only_changed_files_are_fetched_and_deleted_ones_removed(

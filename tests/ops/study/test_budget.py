@@ -11,11 +11,13 @@ import pytest
 
 from ops.classifiers.examples import Examples
 from ops.errors import UserError
+from ops.recipe.automatic import leave_out_generated, settle_arm
 from ops.stages.materialization import Runtime
 from ops.study import block
 from ops.study.bench import Bench, open_bench
 from ops.study.block import _Work
 from ops.study.budget import count_steps
+from ops.study.controlled import Decided
 from ops.study.design import Study
 from ops.workspaces.workspace import Workspace
 from tests.studies import Content
@@ -101,6 +103,20 @@ def test_epochs_that_would_mean_nothing_are_refused(
         open_part(budget="epochs", **changes)
 
 
+AUTO = {"strength": "auto", "real_weight": "auto"}
+
+
+def test_equal_epochs_and_an_arm_that_leaves_something_to_the_controller_are_refused(
+    write: Callable[[Content], Study], content: Content, part: Content
+) -> None:
+    part |= {"steps": [200], "quick": {"settings": ["6"], "steps": 200}}
+    part["baselines"]["auto"], part["expanded"]["grown-auto"] = {"strength": "auto"}, AUTO
+    write(content)
+    part["budget"] = "epochs"
+    with pytest.raises(UserError, match=r"setting '6': budget: epochs has no arm with auto, as 'auto' has, because"):
+        write(content)
+
+
 def test_a_ratio_of_its_own_needs_classes_that_grow_alike(open_part: Callable[..., Bench], part: Content) -> None:
     part["set"]["plan.balance"] = "equalise"
     with pytest.raises(UserError, match=r"needs plan\.balance: keep where an arm has a ratio of its own, as 'x1' has"):
@@ -139,3 +155,27 @@ def test_gaps_are_measured_on_what_each_arm_learnt_from(
     bench = open_part(settings={"6": {"data.images_per_class": 6}})
     plain = _Work(bench, bench.blocks[0], bench.build_recipe(bench.blocks[0]))
     assert plain.read_training_images("plain") is None, "no measure asks for them"
+
+
+def test_gaps_of_an_arm_that_the_controller_chose_are_measured_on_what_it_learnt_from_after_all(
+    main: Workspace,
+    write: Callable[[Content], Study],
+    content: Content,
+    part: Content,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    part |= {"steps": [200], "quick": {"settings": ["6"], "steps": 200}, "measures": ["accuracy", "gap"]}
+    part["images"]["validation"], part["settings"] = 10, {"6": {"data.images_per_class": 10}}
+    part["baselines"]["auto"], part["expanded"] = {"strength": "auto"}, {"grown-auto": AUTO}
+    bench = open_bench(write(content), "small", main, main.root / "area", Runtime(workers=1), quick=False)
+    work = _Work(bench, bench.blocks[0], bench.build_recipe(bench.blocks[0]))
+    images = np.concatenate([work.real.images, np.zeros((60, *work.real.images.shape[1:]), np.uint8)])
+    labels = np.concatenate([work.real.labels, np.repeat([0, 1], 30)])
+    monkeypatch.setattr(_Work, "grown", Examples(images, labels, np.ones(80), np.arange(80) >= 20))
+    used = settle_arm(work.find_arm("grown-auto"), strength=0.5, real_weight=3.0)
+    alone = leave_out_generated(settle_arm(work.find_arm("auto"), strength=0.5))
+    for settled, generated, share in ((used, 60, 60 / (3 * 20 + 60)), (alone, 0, 0.0)):
+        work.settled["grown-auto"] = settled, Decided(0.5, None, None, 0.0)
+        found = work.read_training_images("grown-auto")
+        assert found is not None and (len(found.labels), int(found.is_real.sum())) == (20 + generated, 20)
+        assert found.weights[~found.is_real].sum() / found.weights.sum() == pytest.approx(share)

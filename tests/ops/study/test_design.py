@@ -61,6 +61,8 @@ TEACHER = {"targets": {"kind": "teacher", "of": "gone"}}
             "shares names 'gone', which is not an arm of this part",
         ),
         ("parts/small/shares/taught", {"over": "plain"}, "key 'parts.small.shares.taught.ceiling' is missing"),
+        ("parts/small/measures", ["alignment", "accuracy"], "measures begins with alignment, which arms that learn"),
+        ("parts/small/measures", ["accuracy", "alignment"], "measures: alignment is of arms that learn without labels"),
         ("parts/small/drawn", ["plain", "gone"], "drawn names 'gone', which is not an arm of this part"),
         ("parts/small/drawn", ["plain", "plain"], "plain is there twice"),
         ("parts/small/against", {"6": "7"}, "against names '7', which is not one of settings"),
@@ -110,7 +112,7 @@ TEACHER = {"targets": {"kind": "teacher", "of": "gone"}}
         (
             "parts/small/baselines/bad",
             {"strength": "auto"},
-            "auto of the arm 'bad' is chosen by races, whose settings are cells",
+            "auto of the arm 'bad', with steps: 4: 2 trainings of 4 steps leave none for a race",
         ),
         ("parts/small/baselines/bad", {"loss": {"kind": "focal", "gama": 1}}, "gama"),
         ("parts/small/baselines/bad", {"loss": "vocal"}, "unknown kind; choose one of plain"),
@@ -241,6 +243,12 @@ def test_gains_need_a_number_of_real_images_in_each_setting(
         write(content)
     del part["set"]["data.images_per_class"]
     with pytest.raises(UserError, match=r"gains\.flow needs data\.images_per_class in each .*; '6' has none"):
+        write(content)
+    part["images"]["unlabelled"] = 24
+    with pytest.raises(UserError, match=r"gains\.flow counts .* and '6' expands images\.unlabelled; name"):
+        write(content)
+    part["settings"]["6"] = {"images.unlabelled": None}
+    with pytest.raises(UserError, match=r"gains\.flow counts .* and '12' expands images\.unlabelled"):
         write(content)
 
 

@@ -112,11 +112,11 @@ def test_the_controllers_races_are_counted_and_told(root: Path, edit_recipe: Edi
     assert before["baseline_classifiers"] == pytest.approx(2 * once + race)
     assert found["seconds"]["expanded_classifiers"] == pytest.approx(once + race + deciding)
     assert found["controller"] == {"steps": 12 + 36, "final_steps": 200, "share": 0.24, "allowed": 0.3}
-    told = growset(root, "plan", "digits").output
-    assert (
-        "the controller's races take 48 of these optimizer steps, 24% of the 200 that they prepare (at most 30%)"
-        in told
-    )
+    line = "the controller's races take 48 of these optimizer steps, 24% of the 200 that they prepare (at most 30%)"
+    assert f"{line}\n" in growset(root, "plan", "digits").output
+    edit_recipe(root, "data: {images_per_class: 16}", "data: {}")
+    edit_recipe(root, "verdict: {}", "verdict: {folds: 3}")
+    assert f"{line}, and as many in each fold\n" in growset(root, "plan", "digits").output
 
 
 def test_text_has_minutes_and_warnings(root: Path) -> None:

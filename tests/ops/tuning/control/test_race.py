@@ -16,7 +16,7 @@ from ops.classifiers.runs import Contest, Result, Run
 from ops.machine.progress import Progress
 from ops.recipe.arms import Arm
 from ops.recipe.classifiers import ClassifierSettings
-from ops.recipe.control import build_schedule
+from ops.recipe.control import Round, Schedule, build_schedule
 from ops.tuning.control import race
 from ops.tuning.control.race import RACING_OFFSET, Side, count_trainings, hold_rounds, let_decide
 from ops.tuning.control.start import Choice
@@ -94,6 +94,15 @@ def test_seeds_that_decide_were_in_no_round_and_none_is_judged(
     sentence = describe_decision("y", *winners, found, SCHEDULE)
     assert sentence.startswith("y uses its generated images: with them strength 1, N 31.6 is 17.0 points better on")
     assert "at least" in sentence and sentence.endswith("(3 fresh seeds of 170 steps each)")
+
+
+def test_rounds_of_several_seeds_share_none(asked: list[tuple[float, float | None, int, int]]) -> None:
+    schedule = Schedule((Round(4, 2, 10), Round(2, 3, 20)), Round(1, 4, 20))
+    real, inflated = make_side(STRENGTHS), make_side(WEIGHTED, real_weight="auto")
+    winner = hold_rounds(real, schedule, workers=1, progress=PROGRESS).winner
+    let_decide(real, inflated, (winner, WEIGHTED[0]), schedule, workers=1, progress=PROGRESS)
+    seeds = [seed - 3_000 - RACING_OFFSET for *_, seed in asked]
+    assert seeds == [*[0, 1] * 4, *[2, 3, 4] * 2, *[5, 6, 7, 8] * 2]
 
 
 def test_equal_settings_on_other_images_are_other_trainings(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,166 @@
+"""What a study's page says of arms that leave their settings to the controller: its choices, their cost, its regret.
+
+Regret is the arm's difference to fixed arms with the same trainer: to the one that is best on the evaluation images,
+which nobody could have chosen, and to the one that each seed's validation would have chosen after training them all.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import polars as pl
+
+from ops.recipe.arms import Arm
+from ops.recipe.automatic import list_automatic
+from ops.study.design import ClassifierPart
+from ops.study.measures import MEASURES, name_measure
+from ops.study.summary import (
+    Difference,
+    average_networks,
+    average_seeds,
+    compare,
+    find_best,
+    find_difference,
+    keep_whole_seeds,
+)
+from ops.study.tables import NOTHING, Key, format_difference, format_table, order_keys
+
+CONFIDENCE = 0.95
+
+
+def render_controller(
+    part: ClassifierPart, baselines: Mapping[str, Arm], expanded: Mapping[str, Arm], table: pl.DataFrame
+) -> list[str]:
+    """Markdown lines; none where no arm says auto."""
+    arms = {**baselines, **expanded}
+    if not (asking := list_automatic(arms)):
+        return []
+    name = part.measures[0]
+    measure, values = MEASURES[name], average_networks(table, name)
+    keys = order_keys(part.steps, tuple(part.settings), dict.fromkeys(_list_keys(values)))
+    lines = [
+        "What the controller chose, seed by seed, and the steps of its races as a share of those of the arm's final"
+        " trainings in a recipe:",
+        "",
+        *_format_choices(part, asking, expanded, keys, table),
+        "",
+    ]
+    if measure.lower_is_better is None:
+        return lines
+    fixed = {arm: list_fixed(arm, baselines, expanded) for arm in asking}
+    unit = measure.step and f", in {measure.step}"
+    best, chosen = (
+        "the fixed arm that is best on evaluation images",
+        "the fixed one that validation chooses at each seed",
+    )
+    rows = []
+    for setting, steps in keys:
+        for arm in _list_trained(part, setting, asking):
+            gap, rival = find_regret(values, (setting, steps), arm, fixed[arm], lowest=measure.lower_is_better)
+            picked, counts = find_picked(
+                values, average_networks(table, "validation"), (setting, steps), arm, fixed[arm]
+            )
+            shown = [
+                NOTHING if found is None else f"{format_difference(found, measure.scale, measure.digits)}: {other}"
+                for found, other in ((gap, rival), (picked, _tell_counts(counts)))
+            ]
+            rows.append([setting, f"{steps:,}", arm, *shown])
+    return [
+        *lines,
+        f"The controller's arms minus fixed ones with the same trainer in {name_measure(name)}{unit}, paired by seed,"
+        " with 95 % intervals over the seeds:",
+        "",
+        *format_table([part.varies, "steps", "arm", best, chosen], rows),
+        "",
+    ]
+
+
+def list_fixed(arm: str, baselines: Mapping[str, Arm], expanded: Mapping[str, Arm]) -> list[str]:
+    """The arms whose settings an automatic one chooses among: of its trainer, on real images if it is a baseline."""
+    sides = {**baselines, **expanded} if arm in expanded else dict(baselines)
+    trainer, asking = sides[arm].trainer, list_automatic(sides)
+    return [name for name, each in sides.items() if each.trainer == trainer and name not in asking]
+
+
+def find_regret(
+    values: pl.DataFrame, key: Key, arm: str, fixed: Sequence[str], *, lowest: bool
+) -> tuple[Difference | None, str]:
+    """`arm` minus the one of `fixed` with the best mean over the seeds, and its name; values: of `average_networks`."""
+    means = average_seeds(keep_whole_seeds(_select(values, key).filter(pl.col("arm").is_in([arm, *fixed]))))
+    best = find_best(means, fixed, lower_is_better=lowest).get(key)
+    return (None, "") if best is None else (compare(values, arm, best).get(key), best)
+
+
+def find_picked(
+    values: pl.DataFrame, validation: pl.DataFrame, key: Key, arm: str, fixed: Sequence[str]
+) -> tuple[Difference | None, Counter[str]]:
+    """`arm` minus the one of `fixed` that is best on validation at a seed, over the seeds, and how often each was.
+
+    values, validation: of `average_networks`. Of equally good arms the first counts.
+    """
+    order = {name: place for place, name in enumerate(fixed)}
+    judged = _select(validation, key).filter(pl.col("arm").is_in(list(fixed))).drop_nulls("value")
+    ranked = judged.sort(pl.col("arm").replace_strict(order, return_dtype=pl.Int64)).sort(
+        "value", descending=True, maintain_order=True
+    )
+    best = ranked.unique("seed", keep="first", maintain_order=True).select("seed", "arm")
+    found = _select(values, key).drop_nulls("value").select("seed", "arm", "value")
+    joined = found.filter(pl.col("arm") == arm).select("seed", own="value")
+    joined = joined.join(best.join(found, on=["seed", "arm"]), on="seed").sort("seed")
+    gaps = (joined["own"] - joined["value"]).to_numpy()
+    return (find_difference(np.asarray(gaps), CONFIDENCE) if len(gaps) else None), Counter(joined["arm"].to_list())
+
+
+def _format_choices(
+    part: ClassifierPart, asking: Sequence[str], expanded: Mapping[str, Arm], keys: Sequence[Key], table: pl.DataFrame
+) -> list[str]:
+    rows = []
+    for key in keys:
+        for arm in _list_trained(part, key[0], asking):
+            own = _select(table, key).filter(pl.col("arm") == arm).unique(["seed", "measure"], maintain_order=True)
+            found = {
+                name: own.filter(pl.col("measure") == name).sort("seed")["value"].to_list()
+                for name in ("chosen_strength", "chosen_real_weight", "uses_generated", "race_steps")
+            }
+            used = found["uses_generated"]
+            told = (
+                "" if arm not in expanded else f"{sum(map(bool, used))} of {len(used)}" if None not in used else "all"
+            )
+            cost = [value for value in found["race_steps"] if value is not None]
+            rows.append(
+                [
+                    key[0],
+                    f"{key[1]:,}",
+                    arm,
+                    _list_values(found["chosen_strength"]),
+                    _list_values(found["chosen_real_weight"]),
+                    told or NOTHING,
+                    f"{100 * float(np.mean(cost)):.0f} %" if cost else NOTHING,
+                ]
+            )
+    heads = [part.varies, "steps", "arm", "strength", "N", "seeds with generated images", "races"]
+    return format_table(heads, rows)
+
+
+def _list_trained(part: ClassifierPart, setting: str, arms: Sequence[str]) -> list[str]:
+    """Those of the arms that a setting does not leave out."""
+    return [arm for arm in arms if arm not in part.leave_out.get(setting, ())]
+
+
+def _list_values(values: Sequence[float | None]) -> str:
+    return ", ".join(NOTHING if value is None else f"{value:.3g}" for value in values) or NOTHING
+
+
+def _tell_counts(counts: Counter[str]) -> str:
+    """`weak (2), strong`: the arms with the number of seeds that picked them."""
+    return ", ".join(f"{name} ({count})" if count > 1 else name for name, count in counts.most_common())
+
+
+def _select(rows: pl.DataFrame, key: Key) -> pl.DataFrame:
+    return rows.filter((pl.col("setting") == key[0]) & (pl.col("steps") == key[1]))
+
+
+def _list_keys(values: pl.DataFrame) -> list[Key]:
+    return [(setting, steps) for setting, steps in values.select("setting", "steps").unique().iter_rows()]

@@ -1,0 +1,265 @@
+"""A study whose images have no labels: how they are drawn, what is refused, and arms that leave settings to the
+controller, from the race to the page."""
+
+from __future__ import annotations
+
+import copy
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+
+from ops.datasets.pixels import read_split
+from ops.datasets.unlabelled import find_growing
+from ops.errors import UserError
+from ops.recipe.arms import Arm
+from ops.recipe.automatic import leave_out_generated, settle_arm
+from ops.recipe.classifiers import ClassifierSettings
+from ops.recipe.counterparts import simplify
+from ops.sources.reading import read_source
+from ops.sources.spec import load_source_spec
+from ops.stages.materialization import Runtime
+from ops.study import bench as bench_module
+from ops.study.bench import Bench, open_bench
+from ops.study.block import _Work
+from ops.study.controlled import Decided, describe
+from ops.study.design import Study
+from ops.study.page import write_page
+from ops.study.pool import SOURCE
+from ops.study.running import run_study
+from ops.study.unlabelled import draw_evenly, name_drawn, put_unlabelled
+from ops.workspaces.workspace import Workspace
+from tests.recipes import refused
+from tests.studies import Content, write_study
+from tests.workspaces import one_core
+
+TRAINER = {"kind": "simclr", "batch_size": 12}
+LABELS = np.repeat([0, 1, 2], [5, 9, 7])
+NAMES = ("a", "b", "c")
+
+
+@pytest.fixture
+def hidden(content: Content) -> Content:
+    """24 images, of which 10 of each class are labelled; two fixed arms and two that say auto."""
+    part = content["parts"]["small"]
+    part["images"] = {"source": "digits", "evaluation": 6, "validation": 10, "unlabelled": 24}
+    part["set"] |= {
+        "data.images_per_class": 10,
+        "plan": {"ratio": 1.0, "overdraw": 1.0, "rounds": 1},
+        "filter.atypical": None,
+        "generator.steps": 2,
+    }
+    part["settings"], part["steps"], part["seeds"] = {"24": {}}, [14], [0]
+    part["baselines"] = {"plain": {}, "simclr": {"trainer": TRAINER}}
+    part["baselines"]["simclr-auto"] = {"trainer": TRAINER, "strength": "auto"}
+    part["expanded"] = {
+        "inflated": {"trainer": TRAINER, "real_weight": 1.0},
+        "adainf-auto": {"trainer": TRAINER, "strength": "auto", "real_weight": "auto"},
+    }
+    part["networks"], part["ensembles"] = {}, {}
+    part["measures"] = ["accuracy", "alignment", "uniformity", "relative_confusion"]
+    part["quick"] = {"settings": ["24"], "steps": 14, "set": {"images.unlabelled": 20}}
+    return content
+
+
+def open_small(main: Workspace, content: Content, *, quick: bool = False) -> Bench:
+    study = write_study(main, content)
+    return open_bench(study, "small", main, main.root / "area", Runtime(workers=1), quick=quick)
+
+
+def begin(bench: Bench, setting: str, seed: int = 0) -> _Work:
+    block = next(each for each in bench.blocks if (each.setting, each.seed) == (setting, seed))
+    return _Work(bench, block, bench.build_recipe(block))
+
+
+def test_a_draw_is_even_part_of_a_larger_one_and_another_for_another_seed() -> None:
+    few, many, other = (draw_evenly(LABELS, NAMES, size, [0, 1, 2], seed) for size, seed in ((7, 0), (15, 0), (7, 1)))
+    assert np.bincount(LABELS[few]).tolist() == [3, 2, 2] and np.bincount(LABELS[many]).tolist() == [5, 5, 5]
+    assert set(few) < set(many) and set(few) != set(other) and few.tolist() == sorted(set(few))
+    assert draw_evenly(LABELS, NAMES, "all", [0, 2], 0).tolist() == [*range(5), *range(14, 21)]
+    with pytest.raises(UserError, match=r"images\.unlabelled is 18, so 6 of class a, and 5 are left"):
+        draw_evenly(LABELS, NAMES, 18, [0, 1, 2], 0)
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"images": {"unlabelled": 0}}, "0 is no size of a pool"),
+        ({"set": {"images.unlabelled": "some"}}, "setting '24': images.unlabelled: 'some' is no size of a pool"),
+        ({"set": {"data.unlabelled": "x"}}, "the images without labels of a study are images.unlabelled"),
+        ({"set": {"data": {"unlabelled": "x"}}}, "a change of data.unlabelled has no effect"),
+        ({"set": {"data.nuisance": "strokes"}}, "data.nuisance has no effect with data.unlabelled"),
+        ({"expanded": {"grown": {}}}, "the arm 'grown' under expanded learns from labels"),
+        (
+            {"baselines": {"simclr-auto": {"trainer": TRAINER}}},
+            "auto of the arm 'adainf-auto' needs the same arm under",
+        ),
+        ({"quick": {"steps": 5}}, "quick: auto of the arm 'simclr-auto', with steps: 5: 2 trainings of 5 steps leave"),
+    ],
+)
+def test_a_mistake_is_one_sentence(
+    write: Callable[[Content], Study], hidden: Content, changes: dict[str, Any], sentence: str
+) -> None:
+    for section, values in changes.items():
+        hidden["parts"]["small"][section] |= values
+    with refused(sentence):
+        write(hidden)
+
+
+def test_a_recipe_that_names_images_without_labels_needs_the_studys_own(
+    main: Workspace, write: Callable[[Content], Study], hidden: Content
+) -> None:
+    path = main.recipe_path("digits")
+    path.write_text(path.read_text().replace("data: {", "data: {unlabelled: digits, "))
+    write(hidden)
+    hidden["parts"]["small"]["images"]["unlabelled"] = None
+    with refused(
+        "the recipe expands images without labels, and a study takes them from its own; add images.unlabelled"
+    ):
+        write(hidden)
+
+
+def test_a_setting_that_no_image_can_fill_is_refused(main: Workspace, hidden: Content) -> None:
+    part = hidden["parts"]["small"]
+    for key, value, sentence in (
+        ("images.unlabelled", 400, "images.unlabelled is 400, so 200 of class zero, and"),
+        ("images.unlabelled", 18, "class zero is to have 10 training images, and 9 are among those that are expanded"),
+        ("data.images_per_class", 9, "setting '24': auto of the arm 'simclr-auto' is chosen on validation images, of"),
+    ):
+        part["settings"]["24"] = {key: value}
+        with pytest.raises(UserError, match=f"setting '24': .*{sentence.removeprefix(chr(39))}|{sentence}"):
+            open_small(main, hidden)
+
+
+def test_the_images_of_a_block_are_hidden_training_images_and_some_have_a_label(
+    main: Workspace, hidden: Content
+) -> None:
+    part = hidden["parts"]["small"]
+    part["seeds"], part["settings"] = [0, 1], {"24": {}, "all": {"images.unlabelled": "all"}, "none": {}}
+    bench = open_small(main, hidden)
+    everything = read_source(load_source_spec(bench.own.source_path(SOURCE))).splits
+    grown = dict[tuple[str, int], set[str]]()
+    for setting, seed in (("24", 0), ("24", 1), ("all", 0)):
+        work = begin(bench, setting, seed)
+        found = read_split(find_growing(work.real_images), "train")
+        labelled = read_split(work.real_images, "train")
+        grown[setting, seed] = set(found.rows["image_id"])
+        assert Counter(labelled.labels.tolist()) == {0: 10, 1: 10} and work.train_counts == [10, 10]
+        assert set(labelled.rows["image_id"]) < grown[setting, seed] and set(found.labels.tolist()) == {0}
+        assert (work.real.labels < 0).sum() == len(grown[setting, seed]) - 20
+        assert work.evaluation.rows["image_id"].to_list() == everything["test"].rows["image_id"].to_list()
+        assert len(work.validation[1]) == 20
+    assert len(grown["24", 0]) == len(grown["24", 1]) == 24 and grown["24", 0] != grown["24", 1]
+    assert grown["24", 0] < grown["all", 0] == set(everything["train"].rows["image_id"])
+
+
+def test_classes_that_are_not_kept_are_not_drawn_and_their_draw_has_another_name(
+    main: Workspace, hidden: Content
+) -> None:
+    bench = open_small(main, hidden)
+    recipe = bench.build_recipe(bench.blocks[0])
+    few = recipe.model_copy(update={"data": recipe.data.model_copy(update={"classes": ("one",)})})
+    plain = few.model_copy(update={"data": few.data.model_copy(update={"unlabelled": "images-unlabelled-4"})})
+    named = name_drawn(plain, 0)
+    assert named.source == named.data.unlabelled != recipe.source
+    put_unlabelled(bench.own, named, 4)
+    with np.load(bench.own.root / f"{named.source}.npz") as arrays:
+        assert arrays["train_labels"].tolist() == [1] * 4
+
+
+def test_how_many_images_are_hidden_and_what_the_races_prepare_is_in_fingerprints(
+    main: Workspace, hidden: Content
+) -> None:
+    def fingerprint(**changes: Any) -> dict[str, str]:
+        content = copy.deepcopy(hidden)
+        content["parts"]["small"]["set"] |= changes
+        bench = open_small(main, content)
+        return {cell.arm: cell.fingerprint for cell in bench.list_cells(bench.blocks[0])}
+
+    before = fingerprint()
+    other = fingerprint(**{"images.unlabelled": 22})
+    assert not set(before.values()) & set(other.values())
+    longer = fingerprint(**{"classifier.seeds": 3})
+    assert {arm for arm, found in before.items() if longer[arm] != found} == {"simclr-auto", "adainf-auto"}
+
+
+def test_a_part_without_generated_images_trains_none(main: Workspace, hidden: Content) -> None:
+    part = hidden["parts"]["small"]
+    part["expanded"] = {}
+    bench = open_small(main, hidden)
+    recipe = bench.build_recipe(bench.blocks[0])
+    assert list(recipe.expanded) == ["expanded"] and recipe.expanded["expanded"].trainer.kind == "simclr"
+    assert [cell.arm for cell in bench.list_cells(bench.blocks[0])] == ["plain", "simclr", "simclr-auto"]
+
+
+def test_a_quick_run_hides_as_many_as_it_says_and_has_small_batches(
+    main: Workspace, hidden: Content, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bench_module, "QUICK_BATCH", 8)
+    quick, whole = (open_small(main, hidden, quick=is_quick) for is_quick in (True, False))
+    recipes = [bench.build_recipe(bench.blocks[0]) for bench in (quick, whole)]
+    assert [recipe.source for recipe in recipes] == ["images-unlabelled-20-seed0", "images-unlabelled-24-seed0"]
+    assert [recipe.expanded["inflated"].trainer.model_dump()["batch_size"] for recipe in recipes] == [8, 12]
+
+
+def test_what_the_controller_chose_is_told_in_numbers() -> None:
+    settings = ClassifierSettings(steps=800, seeds=5)
+    arm = Arm.model_validate({"trainer": TRAINER, "strength": "auto", "real_weight": "auto"})
+    used = describe(arm, settle_arm(arm, strength=0.5, real_weight=3.0), settings, is_expanded=True)
+    # Its own rounds of 4 x 85 and 2 x 170 steps, and twice 3 x 170 that decide, over 5 x 800.
+    assert used == Decided(0.5, 3.0, True, (4 * 85 + 2 * 170 + 6 * 170) / 4000)
+    alone = leave_out_generated(settle_arm(simplify(arm), strength=0.25))
+    assert describe(arm, alone, settings, is_expanded=True) == Decided(0.25, None, False, used.race_steps)
+    real = describe(simplify(arm), settle_arm(simplify(arm), strength=1.0), settings, is_expanded=False)
+    assert real == Decided(1.0, None, None, (4 * 85 + 2 * 170) / 4000)
+
+
+def read(table: pl.DataFrame, measure: str) -> dict[str, float | None]:
+    return dict(table.filter(pl.col("measure") == measure).select("arm", "value").iter_rows())
+
+
+def test_a_study_scores_encoders_and_lets_an_arm_race_in_its_block(
+    main: Workspace, write: Callable[[Content], Study], hidden: Content, runtime: Runtime
+) -> None:
+    hidden["parts"]["small"]["expanded"] = {}
+    study = write(hidden)
+    with one_core():
+        finished = run_study(study, main, runtime)
+    assert (finished.cells, finished.missing) == (3, 0)
+    for measure, low, high in (("alignment", 0, 4), ("uniformity", -8, 0), ("relative_confusion", 0, 100)):
+        found = read(finished.table, measure)
+        assert found.pop("plain") is None and found.keys() == {"simclr", "simclr-auto"}
+        assert all(value is not None and low <= value <= high for value in found.values()), found
+    told = finished.table.filter(pl.col("arm") == "simclr-auto")
+    (chosen,) = told.filter(pl.col("measure") == "chosen_strength")["value"]
+    assert chosen in (1.0, 0.5) and read(finished.table, "chosen_strength")["simclr"] is None
+    assert read(finished.table, "race_steps")["simclr-auto"] == 2 / 28
+    assert all(value is not None and 0 <= value <= 1 for value in read(finished.table, "validation").values())
+    if chosen == 1:
+        assert read(finished.table, "accuracy")["simclr-auto"] == read(finished.table, "accuracy")["simclr"]
+    assert not list(main.root.glob(".growset/studies/**/*-controller")), "races of finished blocks are deleted"
+    page = write_page(study, finished).read_text(encoding="utf-8")
+    assert "What the controller chose, seed by seed" in page and "| 24 | 14 | simclr-auto |" in page
+    assert "Mean average relative confusion (ARC):" in page and "Mean validation" not in page
+
+
+@pytest.mark.slow
+def test_an_arm_with_generated_images_finds_the_races_of_its_counterpart(
+    main: Workspace, write: Callable[[Content], Study], hidden: Content, runtime: Runtime
+) -> None:
+    study, lines = write(hidden), list[str]()
+    with one_core():
+        finished = run_study(study, main, replace(runtime, sink=lines.append))
+    assert (finished.cells, finished.missing) == (5, 0), lines
+    used, shares = (read(finished.table, name) for name in ("uses_generated", "race_steps"))
+    assert used["adainf-auto"] in (0.0, 1.0) and used["simclr-auto"] is None and used["inflated"] is None
+    assert (shares["simclr-auto"], shares["adainf-auto"]) == (2 / 28, (2 + 12) / 28)
+    accuracy = read(finished.table, "accuracy")
+    assert used["adainf-auto"] or accuracy["adainf-auto"] == accuracy["simclr-auto"], "then it is its counterpart"
+    assert any("adainf-auto, on real images alone: after 1 steps" in line for line in lines)
+    assert any(" are kept from earlier ones" in line for line in lines)
+    assert "| 24 | 14 | adainf-auto |" in write_page(study, finished).read_text(encoding="utf-8")
