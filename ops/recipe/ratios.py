@@ -1,4 +1,4 @@
-"""An arm's own `ratio`: how many of the generated images of one drawn set it sees; what is refused.
+"""An arm's own `ratio`: how many of the generated images of one drawn set it sees; what is refused, and what compares.
 
 It knows how many images there are of each class, and no image.
 """
@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from ops.recipe.arms import Arm
+from ops.recipe.counterparts import find_counterpart
 
 
 def check_ratios(expanded: Mapping[str, Arm], most: float | None) -> None:
@@ -39,3 +40,23 @@ def check_smallest_ratios(expanded: Mapping[str, Arm], sizes: Sequence[int], wan
                 f"ratio {arm.ratio:g} of the arm {name!r} is rounded to no generated image in any class, of which the"
                 f" largest that grows has {max(growing):,} real ones; raise it"
             )
+
+
+def list_ratios(baselines: Mapping[str, Arm], expanded: Mapping[str, Arm]) -> dict[str, dict[float, str]]:
+    """For each baseline that several arms grow by several ratios of their own, such an arm of each ratio.
+
+    These arms are the baseline but for the generated images, and differ from each other in the ratio alone.
+    """
+    found = dict[str, dict[float, str]]()
+    for name, arm in expanded.items():
+        other = find_counterpart(arm, baselines)
+        if arm.ratio is None or arm.placebo.kind != "none" or other is None:
+            continue
+        own = found.setdefault(other, {})
+        if not own or _forget_ratio(arm) == _forget_ratio(expanded[next(iter(own.values()))]):
+            own.setdefault(arm.ratio, name)
+    return {name: dict(sorted(own.items())) for name, own in found.items() if len(own) > 1}
+
+
+def _forget_ratio(arm: Arm) -> Arm:
+    return arm.model_copy(update={"ratio": None})

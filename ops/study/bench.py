@@ -25,7 +25,7 @@ from ops.recipe.arms import Arm
 from ops.recipe.automatic import is_automatic
 from ops.recipe.counterparts import list_teachers
 from ops.recipe.fingerprints import stage_settings
-from ops.recipe.grid import Setting, set_numbers
+from ops.recipe.grid import set_numbers
 from ops.recipe.ingredients.contrastive import ContrastiveTrainer
 from ops.recipe.pool_arms import needs_encoder, sees_pool
 from ops.recipe.ratios import check_smallest_ratios
@@ -35,6 +35,7 @@ from ops.recipe.variants import check_class_sizes
 from ops.sources.reading import hash_source
 from ops.sources.spec import load_source_spec
 from ops.stages.materialization import Runtime
+from ops.study.budget import pick_setting
 from ops.study.changes import races
 from ops.study.controlled import list_races
 from ops.study.corrupted import Corrupted
@@ -156,7 +157,8 @@ class Bench:
         found = {}
         for block in self.blocks:
             given = _Given(self, self.build_recipe(block))
-            found[block] = {arm: hash_json(given.identify(arm)) for arm in (*self.part.baselines, *self.part.expanded)}
+            arms = (*self.part.baselines, *self.part.list_expanded(block.setting))
+            found[block] = {arm: hash_json(given.identify(arm)) for arm in arms}
         return found
 
     @cached_property
@@ -169,8 +171,8 @@ class Bench:
             numbers = range(self.count_networks(arm))
             cells += [Cell(block, arm, number, hash_json([identity, number])) for number in numbers]
         for name, of in self.part.ensembles.items():
-            members = [cell.fingerprint for cell in cells if cell.arm == of]
-            cells.append(Cell(block, name, 0, hash_json(["ensemble", *members])))
+            if members := [cell.fingerprint for cell in cells if cell.arm == of]:
+                cells.append(Cell(block, name, 0, hash_json(["ensemble", *members])))
         return cells
 
 
@@ -190,12 +192,6 @@ def shrink_trainers(recipe: Recipe, steps: int) -> Recipe:
     return recipe.model_copy(update=sides)
 
 
-def pick_setting(recipe: Recipe, arm: Arm, *, is_expanded: bool) -> Setting:
-    """The one setting of the grid that an arm has in a study."""
-    (setting,) = recipe.classifier.grid.list_settings(arm, is_expanded=is_expanded)
-    return setting
-
-
 class _Given:
     """What decides the networks of a recipe's arms: images, settings, and the networks that teach.
 
@@ -208,7 +204,7 @@ class _Given:
     def identify(self, arm: str) -> dict[str, Any]:
         is_expanded = arm in self.bench.part.expanded
         section: Arm = (self.recipe.expanded if is_expanded else self.recipe.baselines)[arm]
-        setting = pick_setting(self.recipe, section, is_expanded=is_expanded)
+        setting = pick_setting(self.recipe, section, self.bench.part.budget, is_expanded=is_expanded)
         found: dict[str, Any] = {
             "study": VERSION,
             "source": self.bench.content,
@@ -219,6 +215,8 @@ class _Given:
             "rates": [setting["learning_rate"], setting["weight_decay"]],
             "arm": set_numbers(section, setting).model_dump(mode="json"),
         }
+        if (steps := setting.get("steps")) is not None:
+            found["classifier"]["steps"] = int(steps)
         if is_automatic(section):
             found["raced_for"] = self.recipe.classifier.seeds
         if sees_pool(section):

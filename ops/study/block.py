@@ -26,13 +26,13 @@ from ops.datasets.axes import to_nchw
 from ops.datasets.index import read_index
 from ops.datasets.pixels import read_rows
 from ops.datasets.shards import find_shards
-from ops.files.hashing import hash_json
 from ops.files.storage import write_json
 from ops.machine.interruption import at, check
 from ops.recipe.arms import Arm
 from ops.recipe.automatic import list_automatic
 from ops.recipe.contrastive_arms import is_contrastive
 from ops.recipe.counterparts import list_teachers
+from ops.recipe.grid import set_numbers
 from ops.recipe.pool_arms import list_seeing
 from ops.recipe.schema import Recipe
 from ops.recipe.stages import upstream
@@ -41,18 +41,19 @@ from ops.stages.materialization import materialize
 from ops.stages.refused import read_refused
 from ops.stages.unused import read_unused
 from ops.study.attacks import Asked
-from ops.study.bench import FIRST, MIXED, Bench, pick_setting
+from ops.study.bench import FIRST, MIXED, Bench
+from ops.study.budget import pick_setting
 from ops.study.controlled import Decided, settle_arms
-from ops.study.corrupted import IMAGES, QUICK_IMAGES, Corrupted, ask_together, corrupt_images
+from ops.study.corrupted import ask_together
 from ops.study.curves import find_value
 from ops.study.images import read_unchanged
-from ops.study.invariance import Nuisanced, choose_images, draw_nuisance
 from ops.study.judging import Judging
 from ops.study.label_free import Encoder
-from ops.study.measure_names import CORRUPTED
+from ops.study.measure_names import OF_TRAINING
 from ops.study.measures import Answers
 from ops.study.pool_check import require_apart
 from ops.study.results import Block, Cell, Row
+from ops.study.training_images import TrainingImages, choose_training_images
 from ops.study.unlabelled import put_unlabelled
 
 Wanted = Sequence[tuple[str, int]]  # networks, by arm and number
@@ -109,10 +110,15 @@ class _Work(Judging):
         """The arms in the order of training: those without a teacher, with one, with generated images."""
         part, baselines = self.bench.part, self.recipe.baselines
         taught = [name for name in part.baselines if baselines[name].targets.kind != "labels"]
-        return [[name for name in part.baselines if name not in taught], taught, list(part.expanded)]
+        grown = part.list_expanded(self.block.setting)
+        return [[name for name in part.baselines if name not in taught], taught, grown]
 
     def find_arm(self, name: str) -> Arm:
         return (self.recipe.expanded if name in self.bench.part.expanded else self.recipe.baselines)[name]
+
+    def find_trained(self, name: str) -> Arm:
+        """The arm as its networks are trained: with what the controller chose in the place of auto."""
+        return self.settled[name][0] if name in self.settled else self.find_arm(name)
 
     def run_group(self, cells: Sequence[Cell]) -> dict[Cell, Answers | None]:
         """The answers of the cells, which are of one group; None for all where the generator was not used."""
@@ -140,7 +146,7 @@ class _Work(Judging):
         bench, names = self.bench, self.bench.name_arms(self.block)
         arms = {name: self.find_arm(name) for name, _ in wanted}
         is_expanded = any(name in bench.part.expanded for name in arms)
-        if (examples := self.read_examples(arms) if is_expanded else self.real) is None:
+        if (examples := self.grown if is_expanded else self.real) is None:
             return None
         contest = Contest(
             arms={names[name]: arm for name, arm in arms.items()},
@@ -159,9 +165,10 @@ class _Work(Judging):
             inputs = (self.mixed or {}) if is_expanded else {FIRST: self.real_images}
             within = replace(bench.runtime, sink=self.say)
             self.settled.update(settle_arms(bench.own, self.recipe, contest, asking, inputs, within))
-        arms = {name: self.settled[name][0] if name in self.settled else arm for name, arm in arms.items()}
+        arms = {name: self.find_trained(name) for name in arms}
         contest = replace(contest, arms={names[name]: arm for name, arm in arms.items()})
-        settings = {name: pick_setting(self.recipe, arm, is_expanded=is_expanded) for name, arm in arms.items()}
+        budget = bench.part.budget
+        settings = {name: pick_setting(self.recipe, arm, budget, is_expanded=is_expanded) for name, arm in arms.items()}
         runs = [Run(names[name], settings[name], contest.first_seed + number) for name, number in wanted]
         each = list(dict.fromkeys(runs))  # arms with other names may be the same
         self.say(f"{len(each)} trainings: {', '.join(arms)}")
@@ -211,9 +218,21 @@ class _Work(Judging):
             return None
         return folders
 
-    def read_examples(self, arms: Mapping[str, Arm]) -> Examples | None:
-        """The mixed dataset, for `arms`; None where the generator was not used."""
-        return None if self.mixed is None else next(read_mixed_sets(self.mixed, arms, self.recipe.seed))
+    @cached_property
+    def grown(self) -> Examples | None:
+        """The mixed dataset, for all arms with generated images; None where the generator was not used."""
+        return None if self.mixed is None else next(read_mixed_sets(self.mixed, self.recipe.expanded, self.recipe.seed))
+
+    def read_training_images(self, arm: str) -> TrainingImages | None:
+        """Some of the images that an arm's networks learnt from; None where nothing is measured on them."""
+        if set(OF_TRAINING).isdisjoint(self.bench.part.measures):
+            return None
+        is_expanded, section = arm in self.bench.part.expanded, self.find_trained(arm)
+        examples = self.grown if is_expanded else self.real
+        assert examples is not None, "without a generator there are no answers"
+        setting = pick_setting(self.recipe, section, self.bench.part.budget, is_expanded=is_expanded)
+        classes, first_seed = len(self.evaluation.class_names), self.recipe.seed * 1000  # the placebo's, as in `train`
+        return choose_training_images(examples.build_set(set_numbers(section, setting), classes, first_seed))
 
     def make_images(self, last: str) -> dict[str, Path]:
         """The folders of the stages up to `last`, made where they are missing."""
@@ -237,29 +256,6 @@ class _Work(Judging):
             folders[stage] = own.output(self.label, stage)
         return folders
 
-    @cached_property
-    def nuisanced(self) -> Nuisanced | None:
-        """Some evaluation images without their nuisance, and draws of it; None where nothing is measured on them."""
-        if not self.bench.part.of_nuisance:
-            return None
-        assert self.recipe.data.nuisance is not None, "the design refuses such a setting"
-        rows = choose_images(self.evaluation.labels)
-        keys = self.evaluation.rows["parent_id"][rows].to_list()
-        images = read_unchanged(self.bench.own, keys)
-        return draw_nuisance(self.recipe.data.nuisance, images, keys, self.evaluation.labels[rows])
-
-    @cached_property
-    def corrupted(self) -> Corrupted | None:
-        """Some evaluation images with corruptions; None where nothing is measured on them. Blocks share them."""
-        bench, own = self.bench, self.evaluation
-        if set(CORRUPTED).isdisjoint(bench.part.measures):
-            return None
-        ids = own.rows["image_id"].to_list()
-        if (key := hash_json(ids)) not in bench.corrupted:
-            most = QUICK_IMAGES if bench.quick else IMAGES
-            bench.corrupted[key] = corrupt_images(own.images, ids, own.labels, most=most)
-        return bench.corrupted[key]
-
     def count_refused(self, arm: str) -> int | None:
         """The classes that the gate of variants refused; None for an arm without images of a generator of variants."""
         if arm not in self.bench.part.expanded or self.mixed is None:
@@ -278,7 +274,10 @@ class _Work(Judging):
         asked = Asked(networks, images, torch.from_numpy(self.evaluation.labels.copy()), device, precision)
         mean = ask_together(networks, images, precision, device)
         refused = self.count_refused(arm)
-        found = Answers(mean, self.evaluation.labels, self.train_counts, asked, self.nuisanced, refused, self.corrupted)
+        learnt_from = self.read_training_images(arm)
+        found = Answers(
+            mean, self.evaluation.labels, self.train_counts, asked, self.nuisanced, refused, self.corrupted, learnt_from
+        )
         if len(results) > 1 or arm in self.bench.part.ensembles:
             return found
         return replace(
@@ -290,10 +289,10 @@ class _Work(Judging):
 
     def find_encoder(self, arm: str, network: Classifier, seed: int) -> Encoder | None:
         """What label-free scores are measured of; None for an arm that learns from labels."""
-        asked = self.settled[arm][0] if arm in self.settled else self.find_arm(arm)
-        if not is_contrastive(asked):
+        trained = self.find_trained(arm)
+        if not is_contrastive(trained):
             return None
         held, real = (torch.from_numpy(images) for images in (self.validation[0], self.real.images))
         return Encoder(
-            network, asked.augmentation, seed, held, real, self.recipe.classifier.precision, self.bench.runtime.device
+            network, trained.augmentation, seed, held, real, self.recipe.classifier.precision, self.bench.runtime.device
         )

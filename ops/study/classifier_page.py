@@ -6,17 +6,16 @@ from collections.abc import Sequence
 
 import polars as pl
 
-from ops.recipe.arms import Arm
-from ops.recipe.automatic import list_automatic
-from ops.recipe.counterparts import name_kind, pair_counterparts
 from ops.recipe.pool_arms import list_seeing
-from ops.recipe.variants import name_oracles
+from ops.study.claim_page import render_claims
 from ops.study.controller_page import render_controller
 from ops.study.curves import list_curve_panels
 from ops.study.design import ClassifierPart
 from ops.study.figure import Panel
-from ops.study.measure_names import NUISANCED, ClassifierMeasure
+from ops.study.gain_page import list_gain_panels, render_gains
+from ops.study.measure_names import NUISANCED, OF_TRAINING, ClassifierMeasure
 from ops.study.measures import MEASURES, Measure, name_measure
+from ops.study.part_arms import list_arms, list_pairs, list_rivals, read_arms
 from ops.study.score_page import render_scores
 from ops.study.shares import find_shares, format_share
 from ops.study.summary import (
@@ -39,6 +38,11 @@ def render(part: ClassifierPart, table: pl.DataFrame) -> list[str]:
     Where no arm has generated images, each is compared with the first one, in every measure.
     """
     lines = _tell_unused(part, table)
+    if part.budget == "epochs":
+        lines += [
+            "Epochs are equal: an arm with generated images took 1 + ratio times the steps that stand in the tables.",
+            "",
+        ]
     for name in part.measures:
         measure, means = MEASURES[name], average_seeds(average_networks(table, name))
         unit = measure.unit and f", {measure.unit}"
@@ -72,46 +76,14 @@ def render(part: ClassifierPart, table: pl.DataFrame) -> list[str]:
             *worth,
             "",
         ]
-    arms = _read_arms(part)
-    return [*lines, *render_controller(part, *arms, table), *render_scores(part, table)]
-
-
-def list_arms(part: ClassifierPart) -> tuple[list[str], list[str]]:
-    """The arms that no generated image taught, ensembles and placebos among them, and the others."""
-    baselines, expanded = _read_arms(part)
-    kinds = {name: name_kind(name, baselines, expanded) for name in expanded}
-    without = [*baselines, *(name for name, kind in kinds.items() if kind == "placebo")]
-    grown = [name for name, kind in kinds.items() if kind == "expanded"]
-    for name, of in part.ensembles.items():
-        (grown if of in grown else without).append(name)
-    return without, grown
-
-
-def list_pairs(part: ClassifierPart) -> list[tuple[str, str]]:
-    """Each arm with generated images beside the same one on real images, and with a placebo; then the part's pairs.
-
-    Where no arm has generated images: each beside the first one.
-    """
-    if part.expanded:
-        pairs = pair_counterparts(*_read_arms(part), {})
-    else:
-        reference, *others = list_arms(part)[0]
-        pairs = [(arm, reference) for arm in others]
-    return list(dict.fromkeys([*pairs, *part.pairs.items()]))
-
-
-def list_rivals(part: ClassifierPart, arms: Sequence[str]) -> list[str]:
-    """Those of `arms` that someone could choose: without oracles, which know the nuisance, without arms that choose by
-    races, which stand in a table of their own, and without ensembles of these."""
-    baselines, expanded = _read_arms(part)
-    others = {*name_oracles(baselines), *list_automatic({**baselines, **expanded})}
-    return [arm for arm in arms if part.ensembles.get(arm, arm) not in others]
+    lines += [*render_gains(part, table), *render_claims(part, table)]
+    return [*lines, *render_controller(part, *read_arms(part), table), *render_scores(part, table)]
 
 
 def _list_compared(part: ClassifierPart) -> list[ClassifierMeasure]:
     """The measures whose differences are shown: with generated images, the first one, groups of classes, all
-    corruptions together, invariance."""
-    shown = (part.measures[0], *GROUPS, "corrupted", *NUISANCED) if part.expanded else part.measures
+    corruptions together, gaps to the training images, invariance."""
+    shown = (part.measures[0], *GROUPS, "corrupted", *OF_TRAINING, *NUISANCED) if part.expanded else part.measures
     return [name for name in part.measures if name in shown and MEASURES[name].is_compared]
 
 
@@ -128,13 +100,6 @@ def _tell_unused(part: ClassifierPart, table: pl.DataFrame) -> list[str]:
         " have no value there. Where an arm has fewer seeds than others, their number stands in brackets.",
         "",
     ]
-
-
-def _read_arms(part: ClassifierPart) -> tuple[dict[str, Arm], dict[str, Arm]]:
-    return (
-        {name: Arm.model_validate(keys) for name, keys in part.baselines.items()},
-        {name: Arm.model_validate(keys) for name, keys in part.expanded.items()},
-    )
 
 
 def _format_means(part: ClassifierPart, measure: Measure, means: pl.DataFrame) -> list[str]:
@@ -185,7 +150,7 @@ def _format_differences(part: ClassifierPart, measure: Measure, values: pl.DataF
 def _group_rivals(part: ClassifierPart, rivals: Sequence[str]) -> dict[str, list[str]]:
     """The arms without generated images among which the best ones are picked, by what the page calls these."""
     single = [arm for arm in rivals if arm not in part.ensembles]
-    seeing = list_seeing(_read_arms(part)[0])
+    seeing = list_seeing(read_arms(part)[0])
     found = {"best without": single}
     if seeing:
         found = {
@@ -271,13 +236,15 @@ def _count_seeds(means: pl.DataFrame) -> dict[Key, int]:
 
 
 def list_rows(name: str, part: ClassifierPart, table: pl.DataFrame) -> list[list[Panel]]:
-    """The first measure over the settings, then a row for each curve, over the classes' training images.
+    """The first measure over the settings, or gains by their law; then a row for each curve, over the classes' images.
 
     Arms without generated images are dashed, where there are others. Where the part names arms, others are not drawn.
     """
     without, grown = list_arms(part)
     arms, dashed = part.drawn or (*without, *grown), without if grown else []
     curves = [list_curve_panels(name, curve, table, arms, dashed, tuple(part.settings)) for curve in part.curves]
+    if part.gains:
+        return [*list_gain_panels(name, part, table), *curves]
     return [_list_panels(name, part, table, arms, dashed), *curves]
 
 

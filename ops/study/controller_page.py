@@ -57,7 +57,7 @@ def render_controller(
     )
     rows = []
     for setting, steps in keys:
-        for arm in asking:
+        for arm in _list_trained(part, setting, asking):
             gap, rival = find_regret(values, (setting, steps), arm, fixed[arm], lowest=measure.lower_is_better)
             picked, counts = find_picked(
                 values, average_networks(table, "validation"), (setting, steps), arm, fixed[arm]
@@ -118,7 +118,7 @@ def _format_choices(
 ) -> list[str]:
     rows = []
     for key in keys:
-        for arm in asking:
+        for arm in _list_trained(part, key[0], asking):
             own = _select(table, key).filter(pl.col("arm") == arm).unique(["seed", "measure"], maintain_order=True)
             found = {
                 name: own.filter(pl.col("measure") == name).sort("seed")["value"].to_list()
@@ -142,6 +142,11 @@ def _format_choices(
             )
     heads = [part.varies, "steps", "arm", "strength", "N", "seeds with generated images", "races"]
     return format_table(heads, rows)
+
+
+def _list_trained(part: ClassifierPart, setting: str, arms: Sequence[str]) -> list[str]:
+    """Those of the arms that a setting does not leave out."""
+    return [arm for arm in arms if arm not in part.leave_out.get(setting, ())]
 
 
 def _list_values(values: Sequence[float | None]) -> str:

@@ -11,31 +11,24 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field, ValidationError, field_validator, model_validator
+from pydantic import AfterValidator, Field, ValidationError, model_validator
 
 from ops.errors import UserError
-from ops.recipe.automatic import list_automatic
 from ops.recipe.changes import change_content
-from ops.recipe.control import build_schedule
 from ops.recipe.loading import explain, parse_recipe
+from ops.recipe.ratios import list_ratios
 from ops.recipe.schema import ArmName, Recipe
 from ops.settings.kinds import OneOf
 from ops.settings.reading import read_yaml
 from ops.settings.section import Count, Section
-from ops.study.changes import (
-    POOL,
-    UNLABELLED,
-    Changes,
-    join_changes,
-    races,
-    refuse_idle,
-    require_both,
-    split_size,
-)
+from ops.study.budget import Budget, refuse_epochs
+from ops.study.changes import POOL, UNLABELLED, Changes, join_changes, races, refuse_idle, require_both, split_size
 from ops.study.measure_names import NUISANCED, ClassifierCurve, ClassifierMeasure, check_label_free
 from ops.study.mixup_gan.design import MixupGanPart
 from ops.study.part import Name, Names, Part, Seeds, Steps, refuse_repeats
-from ops.study.pool import SOURCE, PoolSize, check_size, name_pool
+from ops.study.pool import SOURCE, name_pool
+from ops.study.searches import refuse_searches
+from ops.study.sections import Arms, Claim, Images, Quick, Way, check_claims, check_gains
 from ops.study.unlabelled import hide_labels
 from ops.workspaces.workspace import Workspace, suggest
 
@@ -43,50 +36,6 @@ GRID = "grid.yaml"
 Measures = Annotated[tuple[ClassifierMeasure, ...], Field(strict=False, min_length=1), AfterValidator(refuse_repeats)]
 Curves = Annotated[tuple[ClassifierCurve, ...], Field(strict=False), AfterValidator(refuse_repeats)]
 Networks = Annotated[int, Field(ge=1, le=100)]
-
-
-class Images(Section):
-    """Where a study's images come from. Only its training images are used; some of them evaluate."""
-
-    source: str | dict[str, Any] = Field(
-        description="name of a file in sources/, or the same keys here; a relative path here starts at the workspace"
-    )
-    evaluation: Count = Field(1000, description="training images of each class that are put aside for evaluation")
-    validation: Count = Field(100, description="training images of each class that become the validation split")
-    pool: PoolSize | None = Field(
-        None,
-        description="training images that a prior learns from without their labels: all that are not put aside, or so"
-        " many of them; those that a block labels may be among them. null: no pool. A setting may change it",
-    )
-    unlabelled: PoolSize | None = Field(
-        None,
-        description="training images that are expanded without their labels: all that are not put aside, or so many of"
-        " them, as many of each class, which each seed draws anew. data.images_per_class of them keep their label, for"
-        " probes and supervised arms. null: the labelled images are expanded. A setting may change it",
-    )
-    seed: int = Field(
-        0, ge=0, description="of the draw of evaluation and validation images and of the pool, which all settings share"
-    )
-
-    @field_validator("pool", "unlabelled", mode="before")
-    @classmethod
-    def _check_size(cls, value: Any) -> PoolSize | None:
-        return None if value is None else check_size(value)
-
-
-class Way(Section):
-    """From where to where an arm's gain is measured as a share."""
-
-    over: ArmName = Field(description="the arm that the gain is over: a share of 0")
-    ceiling: ArmName = Field(description="the arm whose gain is all of it: a share of 1")
-
-
-class Quick(Section):
-    """A part made small, to see in less than a minute that it runs; nothing of it is kept."""
-
-    settings: Names = Field(description="those that are run")
-    steps: Count = Field(20, description="optimizer steps of every classifier")
-    set: dict[str, Any] = Field(default_factory=dict, description="further changes of the recipe")
 
 
 class ClassifierPart(Part):
@@ -100,13 +49,24 @@ class ClassifierPart(Part):
         description="named changes of the recipe"
     )
     varies: str = Field("setting", min_length=1, max_length=40, description="what the settings' names are, for tables")
+    turns: dict[Name, Count] = Field(
+        default_factory=dict, description="turns of settings that are not run in the part's own turn"
+    )
     steps: Steps = Field(description="optimizer steps of the classifiers; each number is a block")
+    budget: Budget = Field(
+        "steps",
+        description="steps: equal for all arms. epochs: arms under expanded take 1 + ratio times as many, so that all"
+        " see each of their images equally often; the ratio is their own, or plan.ratio",
+    )
     seeds: Seeds = Field(
         description="each seed draws other images and trains another generator and other classifiers, but no prior"
     )
     baselines: dict[ArmName, Any] = Field(default_factory=dict, description="arms without generated images")
     expanded: dict[ArmName, Any] = Field(
         default_factory=dict, description="arms with them; without these no generator is trained"
+    )
+    leave_out: dict[Name, Arms] = Field(
+        default_factory=dict, description="arms under expanded that a setting does not train"
     )
     networks: dict[ArmName, Networks] = Field(
         default_factory=dict, description="networks of an arm in a block, if not 1"
@@ -126,8 +86,16 @@ class ClassifierPart(Part):
     measures: Measures = Field(
         ("accuracy",),
         description="what is measured; the figure is about the first one. Where arms have generated images, differences"
-        " are about it, about head, middle and tail, about corrupted, and about ekld to size_correlation. These measure"
-        " invariance and need data.nuisance. The last three are of arms that learn without labels",
+        " are about it, about head, middle and tail, about corrupted, about gaps, and about ekld to size_correlation."
+        " These measure invariance and need data.nuisance. The last three are of arms that learn without labels",
+    )
+    gains: dict[Name, Names] = Field(
+        default_factory=dict,
+        description="settings with one generator and several numbers of data.images_per_class, over which a law of the"
+        " gain is fitted for each baseline with several ratios under expanded; the names head the page's tables",
+    )
+    claims: dict[Name, Claim] = Field(
+        default_factory=dict, description="what is said of gains, of which the page shows whether it held"
     )
     curves: Curves = Field(
         (),
@@ -151,10 +119,44 @@ class ClassifierPart(Part):
             raise ValueError(f"ensembles gives the name {twice[0]!r} of an arm; choose another")
         for key, compared in self._list_compared().items():
             _check_known(key, compared, {**arms, **self.ensembles})
-        for key, settings in (("quick.settings", self.quick.settings), ("against", self._list_against())):
+        for key, settings in self._list_settings().items():
             if unknown := [name for name in settings if name not in self.settings]:
                 raise ValueError(f"{key} names {unknown[0]!r}, which is not one of settings")
+        self._check_left_out()
+        check_claims(self.claims, self.measures)
+        for name, claim in self.claims.items():
+            for setting in claim.list_settings():
+                if set(claim.arms) <= set(self.leave_out.get(setting, ())):
+                    raise ValueError(f"claims.{name} names {setting!r}, which leaves out all arms of the claim")
+        shared = join_changes({UNLABELLED: self.images.unlabelled}, self.set)
+        check_gains(self.gains, {name: join_changes(shared, keys) for name, keys in self.settings.items()})
         return self
+
+    def _list_settings(self) -> dict[str, list[str]]:
+        """The settings that each key names."""
+        return {
+            "quick.settings": list(self.quick.settings),
+            "against": [*self.against, *self.against.values()],
+            "turns": list(self.turns),
+            "leave_out": list(self.leave_out),
+            "gains": [name for names in self.gains.values() for name in names],
+            "claims": [name for claim in self.claims.values() for name in claim.list_settings()],
+        }
+
+    def _check_left_out(self) -> None:
+        for setting, arms in self.leave_out.items():
+            _check_known(f"leave_out.{setting}", arms, self.expanded, "an arm under expanded")
+            if not self.list_expanded(setting):
+                raise ValueError(f"leave_out.{setting} names every arm under expanded; keep one, or remove the setting")
+        if self.budget == "epochs" and not self.expanded:
+            raise ValueError("budget: epochs has no effect without arms under expanded; remove it")
+
+    def list_expanded(self, setting: str) -> list[str]:
+        """The arms under expanded that a setting trains."""
+        return [name for name in self.expanded if name not in self.leave_out.get(setting, ())]
+
+    def find_turn(self, setting: str) -> int:
+        return self.turns.get(setting, self.turn)
 
     def _list_compared(self) -> dict[str, list[str]]:
         """The arms, ensembles among them, that each key names for the page."""
@@ -163,10 +165,8 @@ class ClassifierPart(Part):
             "pairs": [*self.pairs, *self.pairs.values()],
             "shares": [name for way in ways for name in way],
             "drawn": list(self.drawn),
+            "claims": [name for claim in self.claims.values() for name in (*claim.arms, claim.over)],
         }
-
-    def _list_against(self) -> list[str]:
-        return [*self.against, *self.against.values()]
 
     @property
     def of_nuisance(self) -> str | None:
@@ -176,16 +176,21 @@ class ClassifierPart(Part):
 
     def check(self, workspace: Workspace, place: str) -> None:
         """UserError where a setting or an arm does not fit the recipe."""
-        for setting in self.settings:
-            build_recipe(workspace, self, setting, place)
+        recipes = [build_recipe(workspace, self, setting, place) for setting in self.settings]
         for setting in self.quick.settings:
             build_recipe(workspace, self, setting, place, quick=True)
+        own = {name: recipes[0].baselines[name] for name in self.baselines}
+        if self.gains and not any(list_ratios(own, recipe.expanded) for recipe in recipes):
+            raise UserError(
+                f"{place}: gains needs two arms under expanded that differ in their ratio alone, and the same arm under"
+                " baselines"
+            )
 
 
-def _check_known(key: str, names: Iterable[str], arms: Container[str]) -> None:
+def _check_known(key: str, names: Iterable[str], arms: Container[str], what: str = "an arm") -> None:
     """ValueError for a name that is not one of the arms."""
     if unknown := [name for name in names if name not in arms]:
-        raise ValueError(f"{key} names {unknown[0]!r}, which is not an arm of this part")
+        raise ValueError(f"{key} names {unknown[0]!r}, which is not {what} of this part")
 
 
 PARTS: dict[str, type[Part]] = {"classifiers": ClassifierPart, "mixup_gan": MixupGanPart}
@@ -274,25 +279,16 @@ def build_recipe(
         "seed": 0,
         "on_new_images": "retrain",  # a study's images never change, and a prior wants it
         "baselines": {"real": {}, **part.baselines},
-        "expanded": dict(part.expanded) or {"expanded": {}},
+        "expanded": {name: part.expanded[name] for name in part.list_expanded(setting)} or {"expanded": {}},
     }
-    changed = hide_labels(changed, unlabelled, here, grows=bool(part.expanded))
+    changed = hide_labels(changed, unlabelled, here, grows=bool(part.list_expanded(setting)))
     recipe = parse_recipe(changed, here)
     if part.of_nuisance and recipe.data.nuisance is None:
         raise UserError(
             f"{here}: {part.of_nuisance} needs data.nuisance, which this setting has not; it may be rotation,"
             " background or strokes"
         )
-    if recipe.tuning.policy:
-        raise UserError(f"{here}: tuning.policy must be false; a study compares chosen settings")
-    if asking := list_automatic({**recipe.baselines, **recipe.expanded}):
-        for steps in (part.quick.steps,) if quick else part.steps:
-            try:
-                build_schedule(steps, recipe.classifier.seeds)
-            except ValueError as error:
-                raise UserError(f"{here}: auto of the arm {asking[0]!r}, with steps: {steps}: {error}") from None
-    if recipe.classifier.grid.steps or any(len(values) > 1 for values in recipe.classifier.grid.axes.values()):
-        raise UserError(f"{here}: classifier.grid must have one value for each key, and no steps")
-    if recipe.generator.seeds > 1:
-        raise UserError(f"{here}: generator.seeds must be 1; each seed of the study trains a generator of its own")
+    refuse_searches(recipe, (part.quick.steps,) if quick else part.steps, here)
+    if part.budget == "epochs":
+        refuse_epochs(recipe, here)
     return recipe

@@ -9,7 +9,7 @@ from __future__ import annotations
 import io
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import matplotlib
 from matplotlib.axes import Axes
@@ -34,7 +34,8 @@ class Panel:
 
     label: of the vertical axis. places: names along the horizontal axis, in their order; a scale, where all are
     numbers. below: what they are. lines: for each name in the legend, its value at each place that has one; it is drawn
-    times `scale`. dashed: the lines that are; their marks are hollow.
+    times `scale`. dashed: the lines that are; their marks are hollow. laws: values of a law that was fitted to a line,
+    by its name; the law is then drawn in the place of the line between its marks.
     """
 
     title: str
@@ -44,6 +45,7 @@ class Panel:
     dashed: Sequence[str] = ()
     below: str = ""
     scale: float = 100.0
+    laws: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
 
 
 def draw_figure(rows: Sequence[Sequence[Panel]]) -> str:
@@ -84,12 +86,15 @@ def _draw_panel(axes: Axes, panel: Panel) -> None:
             color=colour,
             marker=MARKS[(number + number // len(COLOURS)) % len(MARKS)],  # no two lines share colour and mark
             markerfacecolor="white" if is_dashed else colour,
-            linestyle=("--" if is_dashed else "-") if is_numeric else "none",
+            linestyle=("--" if is_dashed else "-") if is_numeric and name not in panel.laws else "none",
             linewidth=1.6,
             elinewidth=0.8,
             markersize=5,
             label=name,
         )
+        if law := panel.laws.get(name):
+            over = [place for place in panel.places if place in law]
+            axes.plot([places[each] for each in over], [panel.scale * law[each] for each in over], color=colour)
     is_log = is_numeric and min(places.values()) > 0
     if is_log:
         axes.set_xscale("log")

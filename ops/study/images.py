@@ -26,8 +26,8 @@ from ops.sources.layouts import LAYOUTS
 from ops.sources.reading import hash_source, read_source, read_training
 from ops.sources.remote import fetch_source
 from ops.sources.spec import SourceSpec, is_remote, load_source_spec
-from ops.study.design import Images
 from ops.study.pool import ARRAYS, SOURCE
+from ops.study.sections import Images
 from ops.workspaces.workspace import Workspace, suggest
 
 

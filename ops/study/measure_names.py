@@ -20,6 +20,7 @@ CorruptionMeasure = Literal[
     "corrupted_jpeg",
     "corrupted_elastic",
 ]
+TrainingMeasure = Literal["training_accuracy", "gap", "real_gap"]
 InvarianceMeasure = Literal["ekld", "ekld_error", "ekld_head", "ekld_rare", "agreement", "size_correlation"]
 LabelFreeMeasure = Literal["alignment", "uniformity", "relative_confusion"]
 ClassifierMeasure = Literal[
@@ -33,12 +34,14 @@ ClassifierMeasure = Literal[
     "fgsm",
     "ifgsm",
     CorruptionMeasure,
+    TrainingMeasure,
     "refused",
     InvarianceMeasure,
     LabelFreeMeasure,
 ]
 ClassifierCurve = Literal["recall", "ekld"]
 CORRUPTED = get_args(CorruptionMeasure)  # the mean over all corruptions, then each of them
+OF_TRAINING = get_args(TrainingMeasure)  # measured on what was learnt from
 NUISANCED = get_args(InvarianceMeasure)  # measures and curves that need a nuisance
 LABEL_FREE = get_args(LabelFreeMeasure)  # of arms that learn without labels
 # Told of every part with an arm that says auto; no part asks for them.

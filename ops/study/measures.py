@@ -17,6 +17,7 @@ from ops.study.corrupted import Corrupted
 from ops.study.invariance import Nuisanced
 from ops.study.label_free import Encoder
 from ops.study.measure_names import DECIDED, LABEL_FREE
+from ops.study.training_images import TrainingImages
 from ops.verdict.calibration import find_calibration_error
 from ops.verdict.classes import divide_by_size
 from ops.verdict.metric import score_answers
@@ -31,8 +32,9 @@ class Answers:
     train_counts: real training images of each class. asked: the networks and the images, for measures that ask anew.
     nuisanced: images without and with the nuisance, for measures of invariance. refused: classes for which the gate of
     variants refused the generator; None for a network that learnt from no variants of a generator. corrupted: images
-    with corruptions. validation: the accuracy on validation images, and decided: what the controller chose for the arm;
-    encoder: a network that learnt without labels. None of the three for several networks together.
+    with corruptions. learnt_from: training images. validation: the accuracy on validation images, and decided: what the
+    controller chose for the arm; encoder: a network that learnt without labels. None of the last three for several
+    networks together.
     """
 
     probabilities: np.ndarray
@@ -42,6 +44,7 @@ class Answers:
     nuisanced: Nuisanced | None = None
     refused: int | None = None
     corrupted: Corrupted | None = None
+    learnt_from: TrainingImages | None = None
     validation: float | None = None
     decided: Decided | None = None
     encoder: Encoder | None = None
@@ -65,6 +68,13 @@ class Answers:
             raise ValueError("corruptions need the networks that gave the answers, and corrupted images")
         return self.corrupted.measure(self.asked.networks, self.asked.precision, self.asked.device)
 
+    @cached_property
+    def in_training(self) -> tuple[float, float]:
+        """The accuracy on the training set and on its real images. ValueError for answers without networks or set."""
+        if self.asked is None or self.learnt_from is None:
+            raise ValueError("a gap needs the networks that gave the answers, and their training images")
+        return self.learnt_from.measure(self.asked.networks, self.asked.precision, self.asked.device)
+
 
 def score_group(answers: Answers, group: str) -> float | None:
     """Balanced accuracy over the classes of head, middle or tail; None where the classes are about equally large."""
@@ -73,6 +83,11 @@ def score_group(answers: Answers, group: str) -> float | None:
         return None
     rows = np.isin(answers.labels, classes)
     return float(score_answers(answers.correct[rows], answers.labels[rows], "balanced_accuracy"))
+
+
+def measure_gap(answers: Answers, *, on_real: bool) -> float:
+    """The accuracy on training images minus that on evaluation images; on_real: on real training images alone."""
+    return answers.in_training[on_real] - float(score_answers(answers.correct, answers.labels, "accuracy"))
 
 
 def measure_calibration(answers: Answers) -> float:
@@ -171,6 +186,9 @@ MEASURES: dict[str, Measure] = {
     "ifgsm": Measure(lambda answers: measure_attacked(answers, ITERATIONS)),
     "corrupted": Measure(average_corrupted),
     **{f"corrupted_{kind}": Measure(partial(_find_corrupted, kind)) for kind in CORRUPTIONS},
+    "training_accuracy": Measure(lambda answers: answers.in_training[0], lower_is_better=None, is_compared=False),
+    "gap": Measure(partial(measure_gap, on_real=False), lower_is_better=None),
+    "real_gap": Measure(partial(measure_gap, on_real=True), lower_is_better=None),
     "refused": Measure(lambda answers: answers.refused, 1.0, None, unit="classes", step="", is_compared=False),
     "ekld": _in_nats(lambda answers: answers.invariance.ekld.mean),
     "ekld_error": replace(_in_nats(_find_error), lower_is_better=None, is_compared=False),
@@ -201,6 +219,9 @@ _NAMES = {  # of those that are not simply their key
     "ifgsm": f"accuracy under I-FGSM of {ITERATIONS} steps, ε = {255 * EPSILON:.0f}/255",
     "corrupted": "accuracy under all corruptions",
     **{f"corrupted_{kind}": f"accuracy under {kind.replace('_', ' ')}" for kind in CORRUPTIONS},
+    "training_accuracy": "accuracy on the training set",
+    "gap": "gap: accuracy on the training set minus that on evaluation images",
+    "real_gap": "gap on real images: accuracy on the real training images minus that on evaluation images",
     "refused": "number of classes that the gate refused",
     "ekld": "eKLD",
     "ekld_error": "standard error of eKLD",

@@ -38,6 +38,10 @@ class Part(Kind):
     seeds: Seeds
     measures: Sequence[str]
 
+    def find_turn(self, setting: str) -> int:
+        """The turn in which the blocks of a setting are run."""
+        return self.turn
+
     @abstractmethod
     def check(self, workspace: Workspace, place: str) -> None:
         """UserError where the part does not fit the workspace; `place` is for the message."""

@@ -66,7 +66,9 @@ def order_blocks(opened: Sequence[Opened]) -> list[tuple[PartKind[Any, Any], Ben
     for kind, bench in opened:
         blocks = bench.blocks
         seeds = list(dict.fromkeys(block.seed for block in blocks))
-        found += [((bench.part.turn, seeds.index(block.seed)), kind, bench, block) for block in blocks]
+        found += [
+            ((bench.part.find_turn(block.setting), seeds.index(block.seed)), kind, bench, block) for block in blocks
+        ]
     return [(kind, bench, block) for _, kind, bench, block in sorted(found, key=lambda each: each[0])]
 
 

@@ -12,7 +12,7 @@ import numpy as np
 import polars as pl
 from scipy.special import stdtrit
 
-from ops.study.design import Way
+from ops.study.sections import Way
 from ops.study.summary import KEYS
 from ops.study.tables import NOTHING, Key
 

@@ -94,6 +94,13 @@ def test_the_page_tells_the_choices_their_cost_and_the_regret(part: ClassifierPa
     assert regret[2][4].endswith(": strong, grown")
 
 
+def test_a_setting_tells_no_choice_of_an_arm_that_it_leaves_out() -> None:
+    part = build_part(**ARMS, ensembles={}, leave_out={"10": ["grown-auto"]})
+    tables = read_tables(render(part, build_table().filter(pl.col("arm") != "grown-auto")))
+    chosen, regret = (each for each in tables if each[0][2] == "arm")
+    assert [[row[2] for row in found[1:]] for found in (chosen, regret)] == [["auto"], ["auto"]]
+
+
 def test_arms_that_choose_by_races_are_not_among_the_best_fixed_ones(part: ClassifierPart) -> None:
     assert list_rivals(part, ["plain", "auto", "grown-auto", "grown"]) == ["plain", "grown"]
     better = {**ACCURACY, "grown-auto": [0.99, 0.99]}

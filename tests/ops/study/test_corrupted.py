@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from ops.datasets.axes import to_nchw
 from ops.datasets.corruptions import CORRUPTIONS, SEVERITIES, corrupt
 from ops.stages.materialization import Runtime
-from ops.study import block
+from ops.study import judging
 from ops.study.attacks import Asked
 from ops.study.bench import open_bench
 from ops.study.block import _Work
@@ -106,13 +106,13 @@ def test_blocks_share_their_images_and_these_measures_change_no_fingerprint(
     part["measures"] = ["accuracy", *CORRUPTED]
     bench = open_bench(write(content), "small", main, tmp_path / "area", runtime, quick=False)
     assert [bench.list_cells(each) for each in bench.blocks] == [without.list_cells(each) for each in without.blocks]
-    made, make = list[int](), block.corrupt_images
+    made, make = list[int](), judging.corrupt_images
 
     def note(images: np.ndarray, keys: list[str], labels: np.ndarray, *, most: int) -> Corrupted:
         made.append(most)
         return make(images, keys, labels, most=6)
 
-    monkeypatch.setattr(block, "corrupt_images", note)
+    monkeypatch.setattr(judging, "corrupt_images", note)
     works = [_Work(bench, each, bench.build_recipe(each)) for each in bench.blocks]
     first, second = (work.corrupted for work in works)
     assert first is second and first is not None and made == [IMAGES]

@@ -27,6 +27,7 @@ def put(content: Content, way: str, value: Any) -> None:
         place[last] = value
 
 
+CLAIM = {"says": "It helps", "arms": ["taught"], "over": "plain", "settings": ["6"]}
 TEACHER = {"targets": {"kind": "teacher", "of": "gone"}}
 
 
@@ -65,6 +66,34 @@ TEACHER = {"targets": {"kind": "teacher", "of": "gone"}}
         ("parts/small/drawn", ["plain", "gone"], "drawn names 'gone', which is not an arm of this part"),
         ("parts/small/drawn", ["plain", "plain"], "plain is there twice"),
         ("parts/small/against", {"6": "7"}, "against names '7', which is not one of settings"),
+        ("parts/small/turns", {"7": 2}, "turns names '7', which is not one of settings"),
+        ("parts/small/turns", {"6": 0}, "turns"),
+        ("parts/small/budget", "images", "budget"),
+        ("parts/small/leave_out", {"7": ["plain"]}, "leave_out names '7', which is not one of settings"),
+        ("parts/small/leave_out", {"6": ["plain"]}, "leave_out.6 names 'plain', which is not an arm under expanded"),
+        (
+            "parts/small/claims",
+            {"it": {**CLAIM, "arms": ["gone"]}},
+            "claims names 'gone', which is not an arm of this part",
+        ),
+        (
+            "parts/small/claims",
+            {"it": {**CLAIM, "over": "gone"}},
+            "claims names 'gone', which is not an arm of this part",
+        ),
+        ("parts/small/claims", {"it": {**CLAIM, "settings": ["7"]}}, "claims names '7', which is not one of settings"),
+        ("parts/small/claims", {"it": {**CLAIM, "than": ["7"]}}, "claims names '7', which is not one of settings"),
+        (
+            "parts/small/claims",
+            {"it": {**CLAIM, "measure": "gap"}},
+            "claims.it.measure is 'gap', which is not",
+        ),
+        ("parts/small/claims", {"it": {**CLAIM, "over": "taught"}}, "claims.it compares 'taught' with itself"),
+        ("parts/small/claims", {"it": {**CLAIM, "expects": "equal"}}, "expects"),
+        ("parts/small/claims", {"it": {**CLAIM, "says": None}}, "says"),
+        ("parts/small/gains", {"flow": ["6", "7"]}, "gains names '7', which is not one of settings"),
+        ("parts/small/gains", {"flow": ["6"]}, "gains.flow needs two settings or more, each with another number of"),
+        ("parts/small/gains", {"flow": ["6", "12"]}, "gains needs two arms under expanded that differ in their ratio"),
         ("parts/small/quick/settings", ["60"], "quick.settings names '60', which is not one of settings"),
         ("parts/small/set/generator.stepz", 9, "unknown key 'generator.stepz': did you mean 'steps'"),
         ("parts/small/settings/12/plan.ration", 2, "setting '12': did you mean"),
@@ -192,3 +221,48 @@ def test_the_studies_of_this_repository_have_no_mistake(name: str) -> None:
     study = load_study(Workspace(ROOT), name)
     assert study.design.question.endswith("?")
     assert all(part.seeds for part in study.design.parts.values())
+
+
+GROWN = {
+    "plain+x1": {"augmentation": "flip_crop", "ratio": 1.0},
+    "plain+x2": {"augmentation": "flip_crop", "ratio": 2.0},
+}
+
+
+def test_gains_need_a_number_of_real_images_in_each_setting(
+    write: Callable[[Content], Study], content: Content
+) -> None:
+    part = content["parts"]["small"]
+    part |= {"expanded": GROWN, "gains": {"flow": ["6", "12"]}}
+    part["set"]["plan.ratio"] = 2.0
+    write(content)
+    part["set"]["data.images_per_class"] = part["settings"]["12"].pop("data.images_per_class")
+    write(content)
+    part["settings"]["6"] = part["settings"]["12"]
+    with pytest.raises(UserError, match=r"each with another number of data\.images_per_class; it has 12, 12"):
+        write(content)
+    del part["set"]["data.images_per_class"]
+    with pytest.raises(UserError, match=r"gains\.flow needs data\.images_per_class in each .*; '6' has none"):
+        write(content)
+    part["images"]["unlabelled"] = 24
+    with pytest.raises(UserError, match=r"gains\.flow counts .* and '6' expands images\.unlabelled; name"):
+        write(content)
+    part["settings"]["6"] = {"images.unlabelled": None}
+    with pytest.raises(UserError, match=r"gains\.flow counts .* and '12' expands images\.unlabelled"):
+        write(content)
+
+
+def test_a_setting_that_leaves_everything_out_or_all_of_a_claim_is_refused(
+    write: Callable[[Content], Study], content: Content
+) -> None:
+    part = content["parts"]["small"]
+    part |= {"expanded": GROWN, "leave_out": {"6": ["plain+x2"]}}
+    part["set"]["plan.ratio"] = 2.0
+    part["claims"] = {"it": {**CLAIM, "arms": list(GROWN)}}
+    write(content)
+    part["claims"] = {"it": {**CLAIM, "arms": ["plain+x2"]}}
+    with pytest.raises(UserError, match=r"claims\.it names '6', which leaves out all arms of the claim"):
+        write(content)
+    part |= {"claims": {}, "leave_out": {"6": list(GROWN)}}
+    with pytest.raises(UserError, match=r"leave_out\.6 names every arm under expanded; keep one"):
+        write(content)

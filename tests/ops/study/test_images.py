@@ -13,9 +13,9 @@ from ops.errors import UserError
 from ops.recipe.data import DataSettings
 from ops.sources.reading import read_training
 from ops.sources.spec import load_source_spec
-from ops.study.design import Images
 from ops.study.images import check_sizes, open_workspace, put_aside
 from ops.study.pool import SOURCE
+from ops.study.sections import Images
 from ops.workspaces.workspace import Workspace
 
 NAMES = ("zero", "one", "two")

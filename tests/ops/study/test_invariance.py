@@ -13,7 +13,7 @@ import pytest
 from ops.datasets.axes import to_nchw
 from ops.datasets.nuisances import FRESH, NUISANCES
 from ops.stages.materialization import Runtime
-from ops.study import block, invariance
+from ops.study import invariance, judging
 from ops.study.bench import Bench, open_bench
 from ops.study.block import _Work
 from ops.study.design import Study
@@ -96,13 +96,13 @@ def test_a_study_measures_invariance_of_networks_and_ensembles(
     runtime: Runtime,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    drawn, draw = list[str](), block.draw_nuisance
+    drawn, draw = list[str](), judging.draw_nuisance
 
     def count(*given: Any) -> Nuisanced:
         drawn.append(given[0])
         return draw(*given)
 
-    monkeypatch.setattr(block, "draw_nuisance", count)
+    monkeypatch.setattr(judging, "draw_nuisance", count)
     turned["parts"]["small"]["seeds"] = [1]
     study = write(turned)
     finished = run_study(study, main, runtime)

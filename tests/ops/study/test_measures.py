@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from ops.metrics.invariance import measure_invariance
 from ops.study.attacks import Asked
 from ops.study.invariance import Nuisanced
-from ops.study.measure_names import CORRUPTED, DECIDED, NUISANCED, ClassifierMeasure
+from ops.study.measure_names import CORRUPTED, DECIDED, NUISANCED, OF_TRAINING, ClassifierMeasure
 from ops.study.measures import MEASURES, RARE, Answers
 
 LABELS = np.repeat([0, 1, 2], 4)
@@ -34,7 +34,7 @@ def test_every_measure_of_a_design_can_be_found() -> None:
 
 def test_scores() -> None:
     answers = answer((4, 3, 1), (100, 20, 5))
-    asking = {"fgsm", "ifgsm", *CORRUPTED, *NUISANCED}
+    asking = {"fgsm", "ifgsm", *CORRUPTED, *OF_TRAINING, *NUISANCED}
     found = {name: measure.find(answers) for name, measure in MEASURES.items() if name not in asking}
     assert found["accuracy"] == pytest.approx(8 / 12)
     assert found["balanced_accuracy"] == pytest.approx(8 / 12)

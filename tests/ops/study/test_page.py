@@ -12,10 +12,11 @@ import polars as pl
 import pytest
 
 from ops.errors import UserError
-from ops.study.classifier_page import list_arms, list_pairs, list_rows, render
+from ops.study.classifier_page import list_rows, render
 from ops.study.design import ClassifierPart, Study, StudyDesign
 from ops.study.figure import MARKS, Panel, draw_figure
 from ops.study.page import BEGIN, END, write_page
+from ops.study.part_arms import list_arms, list_pairs
 from ops.study.results import SCHEMA
 from ops.study.running import Finished
 from ops.study.summary import Difference

@@ -26,11 +26,12 @@ from ops.study import bench as bench_module
 from ops.study import block as block_module
 from ops.study.bench import Bench, open_bench
 from ops.study.block import _Work
-from ops.study.design import ClassifierPart, Images, Study, load_study, name_place
+from ops.study.design import ClassifierPart, Study, load_study, name_place
 from ops.study.images import open_workspace
 from ops.study.pool import ARRAYS, SOURCE, draw_pool, name_pool, put_pool
 from ops.study.results import Block, read_results
 from ops.study.running import rehearse_study, run_study
+from ops.study.sections import Images
 from ops.workspaces.workspace import Workspace
 from tests import priors
 from tests.recipes import refused

@@ -10,7 +10,7 @@ import polars as pl
 import pytest
 from scipy.stats import t, ttest_1samp
 
-from ops.study.design import Way
+from ops.study.sections import Way
 from ops.study.shares import Share, find_share, find_shares, format_share
 
 WAY = Way(over="plain", ceiling="oracle")
