@@ -216,6 +216,7 @@ def _write_card(
     steps = f"{settings.solver}, {settings.steps} steps, {evaluations} evaluations; " if settings.solver else ""
     guidance = f"guidance {settings.guidance:g}; " if settings.guidance != 1.0 else ""
     strength = "" if settings.strength is None else f"strength {settings.strength:g}; "
+    truncation = "" if settings.truncation is None else f"truncation {settings.truncation:g}; "
     write_card(
         run.out,
         config,
@@ -223,7 +224,7 @@ def _write_card(
             **describe_weights(config),
             **describe_origin(config),
             "trained on": _describe_training(config, draws, has_graph=found.has_graph),
-            "sampler": f"{steps}{guidance}{strength}inputs {_describe_inputs(info)}; output"
+            "sampler": f"{steps}{guidance}{strength}{truncation}inputs {_describe_inputs(info)}; output"
             f" `{'variant' if IMAGE in info.inputs else 'image'}` uint8 [n, height, width, channels]",
             found.told: f"{parity.share_equal:.4%} of pixels equal,"
             f" {parity.share_beyond_one:.4%} differ by more than one grey level, at most {parity.max_difference},"

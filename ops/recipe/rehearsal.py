@@ -146,8 +146,8 @@ def shrink(recipe: Recipe, source: str, root: Path) -> dict[str, Any]:
     if isinstance(generator, MunitSettings):
         changes |= _within("generator", SHORT | {"blocks": 1, "width": min(16, generator.width)})
     if isinstance(generator, AdversarialSettings):
-        widest = 16 if isinstance(generator, DcganSettings) else 8
-        changes |= _within("generator", SHORT | {"width": widest})
+        width = min(16, generator.width or 16) if isinstance(generator, DcganSettings) else 8
+        changes |= _within("generator", SHORT | {"width": width})
     if isinstance(recipe.prior, DenoiserSettings):
         idle = recipe.prior.class_keys or frozenset()
         small = {key: value for key, value in _shrink_denoiser(recipe.prior).items() if key not in idle}

@@ -81,4 +81,4 @@ class SamplerSettings(Section):
         return self.strength
 
 
-DRAWS_WITH = ("solver", "steps", "guidance", "strength")  # keys of `SamplerSettings` that images follow from
+DRAWS_WITH = ("solver", "steps", "guidance", "strength")  # keys that images of a pipeline follow from

@@ -20,13 +20,15 @@ NUMBERS = 32 * 28 * 28  # of the input in a part; a smaller part would cost more
 FEWEST, MOST = 2, 8
 
 
-def cut_batch(images: int, numbers: int) -> list[slice]:
-    """Parts of a batch of `images` rows of `numbers` numbers each, in order and of equal size to within one.
+def cut_batch(images: int, numbers: int, group: int = 1) -> list[slice]:
+    """Parts of a batch of `images` rows of `numbers` numbers each, in order and of equal size to within a group.
 
-    The number of parts depends on the batch alone. More cores than parts do not help.
+    Groups of `group` rows stay whole; the last part has the rows that fill none. The number of parts depends on the
+    batch alone. More cores than parts do not help.
     """
-    parts = min(images, max(FEWEST, min(MOST, images * numbers // NUMBERS)))
-    ends = [images * part // parts for part in range(parts + 1)]
+    groups = max(1, images // group)
+    parts = min(groups, max(FEWEST, min(MOST, images * numbers // NUMBERS)))
+    ends = [groups * part // parts * group for part in range(parts)] + [images]
     return [slice(begin, end) for begin, end in pairwise(ends)]
 
 
@@ -35,10 +37,13 @@ class InParts:
 
     It is called with the network's arguments: tensors [n, ...] that need no gradient.
     `pool` must start threads on which torch computes alone (`ops.machine.parallel.start_threads`).
+    `cut` is given the number of rows; without it parts follow from the first argument.
     """
 
-    def __init__(self, network: nn.Module, pool: ThreadPoolExecutor) -> None:
-        self.network, self.pool = network, pool
+    def __init__(
+        self, network: nn.Module, pool: ThreadPoolExecutor, cut: Callable[[int], list[slice]] | None = None
+    ) -> None:
+        self.network, self.pool, self.cut = network, pool, cut
 
     def __call__(self, *inputs: Tensor, **named: Tensor) -> Tensor:
         if any(tensor.requires_grad for tensor in (*inputs, *named.values())):
@@ -63,7 +68,9 @@ class InParts:
                 )
                 return output
 
-        return list(self.pool.map(evaluate_part, enumerate(cut_batch(len(inputs[0]), inputs[0][0].numel()))))
+        rows = len(inputs[0])
+        parts = cut_batch(rows, inputs[0][0].numel()) if self.cut is None else self.cut(rows)
+        return list(self.pool.map(evaluate_part, enumerate(parts)))
 
     def find_gradients(
         self, outputs: Sequence[Tensor], gradient: Tensor, parameters: Sequence[Tensor]
@@ -78,9 +85,14 @@ class InParts:
         return add_in_order(list(self.pool.map(find_part, zip(outputs, parts, strict=True))))
 
 
-def in_parts(network: nn.Module, pool: ThreadPoolExecutor, device: str = "cpu") -> Callable[..., Tensor]:
+def in_parts(
+    network: nn.Module,
+    pool: ThreadPoolExecutor,
+    device: str = "cpu",
+    cut: Callable[[int], list[slice]] | None = None,
+) -> Callable[..., Tensor]:
     """The function that a loss calls: the network in parts on the CPU, the network itself on a GPU."""
-    return InParts(network, pool) if device == "cpu" else network
+    return InParts(network, pool, cut) if device == "cpu" else network
 
 
 def add_in_order(parts: Sequence[Sequence[Tensor | None]]) -> list[Tensor | None]:

@@ -5,8 +5,7 @@ gradient passes through them, it sees more of each image, and what is drawn is n
 the publication: brightness, contrast and saturation; a shift by whole pixels; a square that is cut out.
 
 Every image's operations follow from numbers that are drawn beforehand, so that a step's changes come from (seed, step),
-and parts of a batch can be computed apart. An operation is applied to a share of the images: 1 is the publication's,
-and a smaller one serves adaptive augmentation (Karras et al. 2020).
+and parts of a batch can be computed apart.
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ from torch import Tensor
 
 from ops.recipe.adversarial import Change
 
-NUMBERS = 10  # uniform numbers of an image: whether each kind is applied, then what each operation takes
+NUMBERS = 7  # uniform numbers of an image, for all operations in turn
 SHIFT, HOLE = 0.125, 0.5  # of a side: the largest shift, and the side of what is cut out
 BRIGHTNESS, CONTRAST, SATURATION = 0.5, (0.5, 1.5), (0.0, 2.0)
 
@@ -29,28 +28,23 @@ def draw_changes(size: Sequence[int], generator: torch.Generator) -> Tensor:
     return torch.rand((*size, NUMBERS), generator=generator)
 
 
-def change(images: Tensor, drawn: Tensor, kinds: Sequence[Change], share: float | Tensor = 1.0) -> Tensor:
+def change(images: Tensor, drawn: Tensor, kinds: Sequence[Change]) -> Tensor:
     """The images as a critic sees them; gradients pass through.
 
     Parameters
     ----------
     images : float [n, C, H, W] in -1..1; colours may leave this range.
     drawn : from `draw_changes`, [n, NUMBERS].
-    kinds : of the operations that are possible.
-    share : of the images that each kind is applied to, in 0..1.
+    kinds : of operations, each applied to every image.
     """
-    applied = drawn[:, :3] < share
+    numbers = drawn.unbind(dim=1)
     if "colour" in kinds:
-        images = _colour(images, *(_where(applied[:, 0], drawn[:, i], 0.5) for i in (3, 4, 5)))
+        images = _colour(images, *numbers[:3])
     if "translation" in kinds:
-        images = _translate(images, *(_where(applied[:, 1], drawn[:, i], 0.5) for i in (6, 7)))
+        images = _translate(images, *numbers[3:5])
     if "cutout" in kinds:
-        images = _cut_out(images, drawn[:, 8], drawn[:, 9], applied[:, 2])
+        images = _cut_out(images, *numbers[5:])
     return images
-
-
-def _where(applied: Tensor, number: Tensor, neutral: float) -> Tensor:
-    return torch.where(applied, number, torch.full_like(number, neutral))
 
 
 def _colour(images: Tensor, brightness: Tensor, saturation: Tensor, contrast: Tensor) -> Tensor:
@@ -83,11 +77,11 @@ def _translate(images: Tensor, down: Tensor, right: Tensor) -> Tensor:
     return taken.gather(3, columns.expand(-1, channels, height, -1))
 
 
-def _cut_out(images: Tensor, down: Tensor, right: Tensor, applied: Tensor) -> Tensor:
+def _cut_out(images: Tensor, down: Tensor, right: Tensor) -> Tensor:
     """A rectangle of HOLE of each side becomes 0; its middle lies anywhere in the image."""
     height, width = images.shape[2:]
     inside = [_is_inside(side, number) for side, number in ((height, down), (width, right))]
-    hole = inside[0][:, :, None] & inside[1][:, None, :] & applied[:, None, None]
+    hole = inside[0][:, :, None] & inside[1][:, None, :]
     return images.masked_fill(hole[:, None], 0.0)
 
 

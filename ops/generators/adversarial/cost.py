@@ -29,7 +29,11 @@ Settings = TypeVar("Settings", bound=AdversarialSettings)
 def estimate_adversarial(
     design: Design[Settings], settings: Settings, shape: tuple[int, int, int], classes: int
 ) -> Cost:
-    """Time a few training steps on noise. Drawing is timed on one thread in fp32; ONNX Runtime is about as fast."""
+    """Time a few training steps on noise, as in the middle of a training.
+
+    What only some steps compute is added as its share of a step's products. Drawing is timed on one thread in fp32;
+    ONNX Runtime is about as fast.
+    """
     images = torch.randint(0, 256, (4 * classes, *shape), dtype=torch.uint8)
     labels = torch.arange(4 * classes) % classes
     precision = resolve_precision(settings.precision)
@@ -37,13 +41,15 @@ def estimate_adversarial(
         folder = Path(name)
         fitting = Fitting(images, labels, tuple(map(str, range(classes))), 0, folder, folder, folder)
         pair = design.build_pair({**fitting.describe(design.name), **design.describe(settings, shape)}, settings)
+        pair.start_midway()
         given = Given(images, labels, 0, pool, precision)
 
         def train(count: int, checkpoints: Checkpoints, on_step: Callable[[int, float], None]) -> None:
             short = settings.model_copy(update={"steps": count})
             learn_in_turns(design.make_game(pair, short, given), checkpoints, on_step=on_step)
 
-        per_step = time_steps(train, FIRST_STEPS, TIMED_STEPS)
+        products = design.count_products(settings, shape)
+        per_step = time_steps(train, FIRST_STEPS, TIMED_STEPS) * (1 + products.rare / products.step)
         noise, label = torch.zeros(DRAWN, *shape), torch.arange(DRAWN) % classes
         drawing = Drawing(pair.maker)
         per_image = time_call(lambda: drawing(noise, label)) / DRAWN

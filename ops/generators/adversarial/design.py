@@ -51,7 +51,22 @@ class Design(Protocol[Settings]):
 
 @dataclass(frozen=True)
 class Products:
-    """Products of each network for one image; a multiplication and an addition count as two."""
+    """Products of each network for one image; a multiplication and an addition count as two.
+
+    rare : for one image of a step, of what only some steps compute, such as a penalty; the mean over all steps.
+    """
 
     make: float
     judge: float
+    rare: float = 0.0
+
+    @property
+    def step(self) -> float:
+        """For one image of a step in which nothing rare is computed.
+
+        The critic judges two images in its step. The maker's step passes its gradient through the critic once.
+        """
+        return self.make + 2 * PASSES * self.judge + PASSES * self.make + 2 * self.judge
+
+
+PASSES = 3  # a loss computes the products forwards and twice backwards

@@ -6,37 +6,37 @@ real images x of labels y, and made ones G(z, y') of labels drawn like those of 
     L_D = softplus(-D(T(x), y)) + softplus(D(T(G(z, y')), y'))      = -log σ(D) - log(1 - σ(D))
     L_G = softplus(-D(T(G(z, y')), y')) + λ L_ms                    = -log σ(D) + λ L_ms
 
-A maker that is told classes soon draws one image of each. L_ms = |z₁ - z₂| / |G(z₁, y') - G(z₂, y')|, of mean absolute
+A maker that is told classes may draw one image of each. L_ms = |z₁ - z₂| / |G(z₁, y') - G(z₂, y')|, of mean absolute
 differences over pairs of one label, keeps it from that (Mao et al. 2019, "Mode seeking GANs", eq. 4).
 
 All random numbers of step t come from (seed, t), so that a batch can be drawn ahead and a training resumes with the
-same bits. Batches are cut into parts in the same way on every device, because a maker may normalise over its part.
+same bits. Batches are cut into parts in the same way on every device and for both networks, because a network may
+normalise over its part or compare the images in it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import cast
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ops.generators.adversarial.augmentation import change, draw_changes
+from ops.generators.adversarial.augmentation import draw_changes
 from ops.generators.adversarial.given import Given
+from ops.generators.adversarial.losses import Augment, CriticTerms, MakerTerms
 from ops.generators.adversarial.pair import Pair, frozen
 from ops.generators.batches import draw_batch
 from ops.machine.precision import compute_in
-from ops.recipe.adversarial import AdversarialSettings, Change
+from ops.recipe.adversarial import GROUP, AdversarialSettings
 from ops.training.microbatches import cut_batch, in_parts
 
 REAL, CRITICS, MAKERS = range(3)  # streams of a step: real images, those made for the critic's step, and the maker's
 SETTLING = 3  # the stream of labels that the maker is settled on
 SAMPLE = 500  # images that it is settled on
 BETAS = (0.5, 0.999)  # of AdamW, as published for DCGAN: the gradients of a game turn quickly
-SAMENESS = 1e-5  # L_ms has an end: images that are equal have the inverse of this
 
 
 @dataclass(frozen=True)
@@ -59,18 +59,17 @@ class Batch:
 class Game:
     """The losses of critic and maker, as functions of the step; `prepare` draws its batch ahead.
 
-    A kind with other losses replaces the terms, or the two `find_..._loss`.
+    A kind whose critic learns from more replaces `find_critic_loss`.
 
     Parameters
     ----------
     pair : on the device where it computes.
-    kinds : of changes that the critic's images get.
+    augment : what the critic sees of images, given what `draw_changes` drew.
     mode_seeking : λ of L_ms.
     advance : called before each step of the critic, such as to follow its singular values.
     """
 
-    critics_betas: tuple[float, float] = BETAS
-    makers_betas: tuple[float, float] = BETAS
+    betas: tuple[float, float] = BETAS
 
     def __init__(
         self,
@@ -78,7 +77,7 @@ class Game:
         settings: AdversarialSettings,
         given: Given,
         *,
-        kinds: Sequence[Change] = (),
+        augment: Augment,
         mode_seeking: float = 0.0,
         advance: Callable[[nn.Module], None] = lambda critic: None,
     ) -> None:
@@ -87,19 +86,22 @@ class Game:
         self.images = (given.images.float() / 127.5 - 1).to(given.device)
         self.labels = given.labels.cpu()
         self.by_class = [np.flatnonzero(self.labels.numpy() == c) for c in range(int(self.labels.max()) + 1)]
-        self.find_critic_terms = self.compute_in_parts(CriticTerms(pair.critic, kinds))
-        self.find_maker_terms = self.compute_in_parts(MakerTerms(pair, kinds, mode_seeking))
+        self.find_critic_terms = self.compute_in_parts(CriticTerms(pair.critic, augment))
+        self.find_maker_terms = self.compute_in_parts(MakerTerms(pair, augment, mode_seeking))
         self.ahead: Batch | None = None
         self.now: Batch | None = None
 
     def find_critic_loss(self, step: int) -> Tensor:
         """L_D."""
-        batch = self.find_batch(step)
+        return self.judge(self.find_batch(step))[:, 0].mean()
+
+    def judge(self, batch: Batch) -> Tensor:
+        """Of each row L_D and the score of its real image, float32 [n, 2]; follows what `advance` does first."""
         self.advance(self.pair.critic)
         made = self.make(batch.latents[0], batch.labels[CRITICS])
         seen = batch.real, batch.labels[REAL], batch.changes[REAL]
         with compute_in(self.given.precision, self.given.device):
-            return self.find_critic_terms(made, batch.labels[CRITICS], batch.changes[CRITICS], *seen).mean()
+            return self.find_critic_terms(made, batch.labels[CRITICS], batch.changes[CRITICS], *seen)
 
     def find_maker_loss(self, step: int) -> Tensor:
         """L_G."""
@@ -130,17 +132,21 @@ class Game:
             with torch.no_grad(), compute_in(self.given.precision, self.given.device):
                 return cast(Tensor, self.pair.maker(z[rows], labels[rows]))
 
-        parts = cut_batch(len(z), z[0].numel())
+        parts = self.cut(len(z))
         on_cpu = self.given.device == "cpu"
         return torch.cat(list(self.given.pool.map(make, parts) if on_cpu else map(make, parts)))
+
+    def cut(self, count: int) -> list[slice]:
+        """The parts of `count` rows, by the numbers of an image, whatever a network is given; GROUP stay together."""
+        return cut_batch(count, self.images[0].numel(), GROUP)
 
     def compute_in_parts(self, network: nn.Module) -> Callable[..., Tensor]:
         """The network of the rows of its arguments, computed in parts: by several threads on the CPU, else in turn."""
         if self.given.device == "cpu":
-            return in_parts(network, self.given.pool)
+            return in_parts(network, self.given.pool, cut=self.cut)
 
         def compute(*given: Tensor) -> Tensor:
-            parts = cut_batch(len(given[0]), given[0][0].numel())
+            parts = self.cut(len(given[0]))
             return torch.cat([network(*(tensor[rows] for tensor in given)) for rows in parts])
 
         return compute
@@ -182,42 +188,3 @@ class Game:
             latents.to(device),
             changes.to(device),
         )
-
-
-class CriticTerms(nn.Module):
-    """L_D of each row, for parts of a batch; its parameters are the critic's."""
-
-    def __init__(self, critic: nn.Module, kinds: Sequence[Change]) -> None:
-        super().__init__()
-        self.critic, self.kinds = critic, tuple(kinds)
-
-    def forward(
-        self, made: Tensor, made_labels: Tensor, made_changes: Tensor, real: Tensor, labels: Tensor, changes: Tensor
-    ) -> Tensor:
-        """float32 [n]."""
-        fake = self.critic(change(made, made_changes, self.kinds), made_labels)
-        true = self.critic(change(real, changes, self.kinds), labels)
-        return F.softplus(fake) + F.softplus(-true)
-
-
-class MakerTerms(nn.Module):
-    """L_G of each row, for parts of a batch; the critic only judges. L_ms is that of the part."""
-
-    def __init__(self, pair: Pair, kinds: Sequence[Change], mode_seeking: float = 0.0) -> None:
-        super().__init__()
-        self.maker, self.critic, self.kinds, self.mode_seeking = pair.maker, pair.critic, tuple(kinds), mode_seeking
-
-    def forward(self, z: Tensor, labels: Tensor, changes: Tensor) -> Tensor:
-        """float32 [n]."""
-        made = self.maker(z, labels)
-        fooled = F.softplus(-self.critic(change(made, changes, self.kinds), labels))
-        return fooled + self.mode_seeking * find_sameness(made, z, labels) if self.mode_seeking else fooled
-
-
-def find_sameness(made: Tensor, z: Tensor, labels: Tensor) -> Tensor:
-    """L_ms of neighbouring rows that have one label; 0 where there are none."""
-    alike = labels[1:] == labels[:-1]
-    if not alike.any():
-        return made.new_zeros(())
-    images, latents = ((rows[1:] - rows[:-1])[alike].abs().mean() for rows in (made, z))
-    return latents / (images + SAMENESS * latents)

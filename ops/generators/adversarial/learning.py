@@ -29,12 +29,12 @@ def learn_in_turns(
         Learner(
             network,
             find_loss,
-            build_adamw(network, rate, settings.weight_decay, betas=betas),
+            build_adamw(network, rate, settings.weight_decay, betas=game.betas),
             trapezoid(rate, settings.steps, settings.warmup_steps),
         )
-        for network, find_loss, rate, betas in (
-            (pair.critic, game.find_critic_loss, settings.critics_rate, game.critics_betas),
-            (pair.maker, game.find_maker_loss, settings.learning_rate, game.makers_betas),
+        for network, find_loss, rate in (
+            (pair.critic, game.find_critic_loss, settings.critics_rate),
+            (pair.maker, game.find_maker_loss, settings.learning_rate),
         )
     ]
 

@@ -41,6 +41,10 @@ class Pair(nn.Module):
         super().__init__()
         self.maker, self.critic = maker, critic
 
+    def start_midway(self) -> None:
+        """Make steps cost what they do in the middle of a training; here they always do."""
+        return None
+
 
 def take_latent(noise: Tensor, latent: int) -> Tensor:
     """z [n, latent]: the first numbers of noise [n, C, H, W], which is the input of all kinds alike."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from ops.generators.adversarial.design import Products
@@ -37,10 +38,12 @@ class Dcgan:
         return build_pair(config, settings)
 
     def make_game(self, pair: Pair, settings: DcganSettings, given: Given) -> Game:
+        from ops.generators.adversarial.augmentation import change
         from ops.generators.adversarial.game import Game
         from ops.generators.adversarial.spectral import advance
 
-        return Game(pair, settings, given, kinds=settings.augment, mode_seeking=settings.mode_seeking, advance=advance)
+        augment = partial(change, kinds=settings.augment)
+        return Game(pair, settings, given, augment=augment, mode_seeking=settings.mode_seeking, advance=advance)
 
     def count_products(self, settings: DcganSettings, shape: tuple[int, int, int]) -> Products:
         return count_products(settings, shape)

@@ -7,6 +7,8 @@ Johnson 2021, "Rethinking 'Batch' in BatchNorm", §3).
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -43,11 +45,17 @@ class ClassNorm(nn.Module):
             shift = shift - self.mean * gain
         return gain[:, :, None, None] * x + shift[:, :, None, None]
 
-    def measure(self, x: Tensor) -> None:
-        """Take mean and variance of [n, C, H, W] for evaluation."""
-        variance, mean = torch.var_mean(x.float(), dim=(0, 2, 3), correction=0)
+    def measure(self, parts: Iterable[Tensor]) -> None:
+        """Take mean and variance of a sample for evaluation, from its parts [n, C, H, W] one after another."""
+        count, total, squares = 0, torch.zeros_like(self.mean).double(), torch.zeros_like(self.mean).double()
+        for part in parts:
+            x = part.double()
+            count += x.numel() // x.shape[1]
+            total += x.sum(dim=(0, 2, 3))
+            squares += x.square().sum(dim=(0, 2, 3))
+        mean = total / count
         self.mean.copy_(mean)
-        self.variance.copy_(variance)
+        self.variance.copy_((squares / count - mean.square()).clamp(min=0.0))
 
 
 class PartNorm(nn.Module):

@@ -2,8 +2,8 @@
 
 The maker is told by numbers beside its latent (Mirza & Osindero 2014), which act from the first step on, and by
 conditional batch norm. The critic is told by a projection, D(x, y) = ψ(φ(x)) + <v_y, φ(x)> (Miyato & Koyama 2018,
-"cGANs with projection discriminator", eq. 4), and its kernels have spectral norm (Miyato et al. 2018), which train more
-reliably than a concatenated label and batch norm. This module knows no losses.
+"cGANs with projection discriminator", eq. 4), and its kernels have spectral norm (Miyato et al. 2018). This module
+knows no losses.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from ops.recipe.dcgan import DcganSettings
 
 LEAK = 0.2  # of the critic's LeakyReLU
 SPREAD = 0.02  # standard deviation of untrained kernels
+SETTLED = 50  # images that norms are measured on at a time
 
 
 class DcganMaker(Maker):
@@ -46,14 +47,22 @@ class DcganMaker(Maker):
         return torch.tanh(x.float())[..., : self.height, : self.width]
 
     def settle(self, z: Tensor, label: Tensor) -> None:
-        """Measure the norms one after another, each on what the ones before it give with their own statistics."""
+        """Measure the norms one after another, each on what the ones before it give with their own statistics.
+
+        Parts of the sample are computed anew for each norm, so that the maps of SETTLED images are held at a time.
+        """
         assert not self.training
-        x = self._begin(z, label)
-        for norm, rise in zip(self.norms, [*self.rising, None], strict=True):
+        parts = list(zip(z.split(SETTLED), label.split(SETTLED), strict=True))
+        for level, norm in enumerate(self.norms):
             assert isinstance(norm, ClassNorm)
-            norm.measure(x)
-            if rise is not None:
-                x = rise(F.relu(norm(x, label)))
+            norm.measure(self._rise(*part, level) for part in parts)
+
+    def _rise(self, z: Tensor, label: Tensor, level: int) -> Tensor:
+        """The map before the norm of a level."""
+        x = self._begin(z, label)
+        for norm, rise in zip(self.norms[:level], self.rising[:level], strict=True):
+            x = rise(F.relu(norm(x, label)))
+        return x
 
     def _begin(self, z: Tensor, label: Tensor) -> Tensor:
         x: Tensor = self.first(torch.cat([z, self.code(label)], dim=1))

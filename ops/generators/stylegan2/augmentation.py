@@ -17,7 +17,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-UNIFORM, NORMAL = 23, 7  # random numbers of an image, of each distribution
+UNIFORM, NORMAL = 21, 7  # random numbers of an image, of each distribution
 SHIFT = 0.125  # of a side: the most of a shift by whole pixels, and the standard deviation of any other
 SCALE = 0.2 * math.log(2)  # standard deviation of the logarithm of a scale
 BRIGHTNESS, CONTRAST, SATURATION = 0.2, 0.5 * math.log(2), math.log(2)  # the first of levels, the others of logarithms
@@ -64,15 +64,21 @@ class Chance:
 
     def vary(self, spread: float) -> Tensor:
         """[n]: 0 where it does not happen, else normal."""
-        return torch.where(self.happens(self.p), next(self.normals) * spread, 0.0)
+        return self.vary_all(spread)[0]
 
-    def spread(self, most: float) -> Tensor:
-        """[n]: 0 where it does not happen, else uniform in -most..most."""
-        return self.turn(self.p, most)
+    def vary_all(self, *spreads: float) -> list[Tensor]:
+        """The same of several numbers, to all of which it happens or to none."""
+        happens = self.happens(self.p)
+        return [torch.where(happens, next(self.normals) * spread, 0.0) for spread in spreads]
 
-    def turn(self, p: float, most: float = math.pi) -> Tensor:
-        """The same with another probability; by default any angle."""
-        return torch.where(self.happens(p), (2 * next(self.uniforms) - 1) * most, 0.0)
+    def spread_all(self, *most: float) -> list[Tensor]:
+        """Each [n]: 0 where it does not happen, to all or to none, else uniform in -most..most."""
+        happens = self.happens(self.p)
+        return [torch.where(happens, (2 * next(self.uniforms) - 1) * each, 0.0) for each in most]
+
+    def turn(self, p: float) -> Tensor:
+        """[n]: 0 where it does not happen, with a probability of its own, else any angle."""
+        return torch.where(self.happens(p), (2 * next(self.uniforms) - 1) * math.pi, 0.0)
 
 
 def find_place(chance: Chance, height: int, width: int) -> Tensor:
@@ -83,7 +89,8 @@ def find_place(chance: Chance, height: int, width: int) -> Tensor:
     flip, quarters = chance.choose(2), chance.choose(4)
     quarter = quarters * (-math.pi / 2)
     place = _scale(1 - 2 * flip, torch.ones_like(flip)) @ _turn(quarter.cos().round(), quarter.sin().round())
-    place = place @ _shift(chance.spread(SHIFT * width).round(), chance.spread(SHIFT * height).round())
+    across, down = chance.spread_all(SHIFT * width, SHIFT * height)
+    place = place @ _shift(across.round(), down.round())
     # Before and after the stretching an image is turned; together this happens with probability p.
     either = 1 - math.sqrt(1 - chance.p)
     size, before, stretch, after = (
@@ -91,7 +98,7 @@ def find_place(chance: Chance, height: int, width: int) -> Tensor:
     )  # fmt: skip
     place = place @ _scale(size, size) @ _turn(before.cos(), before.sin())
     place = place @ _scale(1 / stretch, stretch) @ _turn(after.cos(), after.sin())
-    return place @ _shift(chance.vary(SHIFT * width), chance.vary(SHIFT * height))
+    return place @ _shift(*chance.vary_all(SHIFT * width, SHIFT * height))
 
 
 def move(images: Tensor, place: Tensor) -> Tensor:

@@ -8,10 +8,12 @@ from dataclasses import dataclass
 
 from ops.errors import UserError
 from ops.generators.adversarial.design import Products
-from ops.recipe.stylegan2 import StyleGan2Settings
+from ops.recipe.stylegan2 import EVERY, StyleGan2Settings
 
 LEAST_SIDE = 4  # pixels of an image, and places of the coarsest grid, along the shorter side
 TAPS = 16  # of the filter behind a doubling and before a halving
+# Of the critic, for its steepness at an image: scores, their gradient, and twice as much backwards through each.
+PENALTY_PASSES = 6
 DOUBLED = 8  # channels grow up to so many times those of the finest grid
 
 
@@ -66,4 +68,5 @@ def count_products(settings: StyleGan2Settings, shape: tuple[int, int, int]) -> 
         judge += 2.0 * (9 * (places[level] * fine**2 + places[level - 1] * coarse * fine) + 1.25 * smoothed)
         judge += 2.0 * places[level - 1] * coarse * fine
     make += sum(2.0 * place * wide * channels for place, wide in zip(places, grids.widths, strict=True))
-    return Products(make, judge)
+    penalised = settings.find_penalty(shape) > 0
+    return Products(make, judge, rare=PENALTY_PASSES * judge / EVERY if penalised else 0.0)

@@ -30,6 +30,7 @@ VARIANTS: dict[str, Changes] = {
     "latent as it is": {"generator": {"kind": "latent"}, "sampler": {}},
     "munit": {"generator": {"kind": "munit", "width": 64}, "sampler": {"strength": 0.5}},
     "dcgan": {"generator": {"kind": "dcgan", "batch_size": 64}, "sampler": {}},
+    "narrow dcgan": {"generator": {"kind": "dcgan", "width": 8}, "sampler": {}},
     "stylegan2": {"generator": {"kind": "stylegan2", "width": 32}, "sampler": {"truncation": 0.7}},
     "onnx": {"generator": {"kind": "onnx", "path": "samplers/s.onnx", "sha256": "0" * 64}, "sampler": {}},
     "stable diffusion": {
@@ -103,6 +104,8 @@ def test_any_recipe_becomes_a_small_valid_one_of_the_same_kinds(tmp_path: Path, 
     if name == "prior":
         assert after.prior is not None
         assert (after.prior.pool, after.prior.steps, after.prior.widths) == ("small-pool", TRAINED, (16, 32))  # type: ignore[attr-defined]
+    if name in ("dcgan", "narrow dcgan"):
+        assert after.generator.width == (16 if name == "dcgan" else 8)  # type: ignore[attr-defined]
     if name == "ratios":
         assert [arm.ratio for arm in after.expanded.values()][:2] == [1.0, 0.5]
     if name == "onnx":

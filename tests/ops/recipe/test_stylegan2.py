@@ -26,6 +26,8 @@ def test_all_keys_have_defaults_and_the_latent_follows_from_the_image() -> None:
     assert recipe.generator == StyleGan2Settings()
     assert recipe.generator.list_inputs(recipe.sampler) == ("noise", "label")
     assert [StyleGan2Settings().find_latent(shape) for shape in ((1, 28, 28), (1, 5, 6))] == [64, 30]
+    assert parse({"kind": "stylegan2", "augment_target": None}, {}).generator.augment_target is None
+    assert StyleGan2Settings().critics_rate == StyleGan2Settings().learning_rate == 0.0025
     assert StyleGan2Settings(latent=512).find_latent((1, 28, 28)) == 512
 
 
@@ -34,6 +36,8 @@ def test_all_keys_have_defaults_and_the_latent_follows_from_the_image() -> None:
     [
         ({"width": 12}, {}, "multiple of 8"),
         ({"batch_size": 4}, {}, "greater than or equal to 8"),
+        ({"batch_size": 34}, {}, "input should be a multiple of 4; got 34"),
+        ({"augment_target": None, "augment_images": 9}, {}, "augment_images has no effect with augment_target: null;"),
         ({"penalty": -1.0}, {}, "greater than or equal to 0"),
         ({"augment_target": 1.5}, {}, "less than or equal to 1"),
         ({"augment": ["colour"]}, {}, "augment"),

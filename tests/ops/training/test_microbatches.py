@@ -105,6 +105,20 @@ def test_a_run_that_was_killed_goes_on_to_the_same_weights_dropout_and_threads_a
     assert fit(tmp_path / "killed", "flow", 1, **EVERYTHING) == whole
 
 
+@pytest.mark.parametrize("group", [1, 4])
+def test_a_cut_parts_no_group_and_leaves_none_too_small(group: int) -> None:
+    for images in range(1, 70):
+        for numbers in (1, 16, 64, 4000):
+            parts = cut_batch(images, numbers, group)
+            assert [part.start for part in parts] == [0] + [part.stop for part in parts[:-1]]
+            assert parts[-1].stop == images and len(parts) <= MOST
+            sizes = [part.stop - part.start for part in parts]
+            assert min(sizes) >= min(images, group) and all(part.start % group == 0 for part in parts)
+            assert max(sizes) - min(sizes) < 2 * group
+            assert len(parts) >= min(FEWEST, max(1, images // group))
+    assert [part.stop for part in cut_batch(10, 64)] == [3, 6, 10]  # 10 · 64 numbers are three parts of 192
+
+
 def cut_by_threads(images: int, numbers: int) -> list[slice]:
     """The fault: a part a thread."""
     ends = [

@@ -34,31 +34,19 @@ def test_numbers_in_the_middle_leave_an_image_as_it_is(kinds: tuple[Change, ...]
     torch.testing.assert_close(change(x, set_numbers(), kinds), x, rtol=0, atol=1e-6)
 
 
-@pytest.mark.parametrize("kinds", [ALL, ("colour",), ("translation",), ("cutout",)])
-def test_a_share_of_zero_changes_nothing_and_a_share_of_a_half_about_half_of_the_images(
-    kinds: tuple[Change, ...],
-) -> None:
-    x, drawn = images(400, 1, 8, 8), draw(400)
-    torch.testing.assert_close(change(x, drawn, kinds, 0.0), x, rtol=0, atol=1e-6)
-    if len(kinds) == 1:
-        kept = (change(x, drawn, kinds, torch.tensor(0.5)) - x).abs().flatten(1).amax(dim=1) < 1e-6
-        always = (change(x, drawn, kinds) - x).abs().flatten(1).amax(dim=1) < 1e-6
-        assert 0.4 < float((~kept).float().mean() / (~always).float().mean()) < 0.6
-
-
 def test_brightness_is_added_and_saturation_and_contrast_stretch_around_a_mean() -> None:
     x = images(1)
-    torch.testing.assert_close(change(x, set_numbers(n3=0.9), ("colour",)), x + 0.4)
+    torch.testing.assert_close(change(x, set_numbers(n0=0.9), ("colour",)), x + 0.4)
     torch.testing.assert_close(
-        change(x, set_numbers(n4=0.0), ("colour",)), x.mean(dim=1, keepdim=True).expand_as(x), rtol=0, atol=1e-6
+        change(x, set_numbers(n1=0.0), ("colour",)), x.mean(dim=1, keepdim=True).expand_as(x), rtol=0, atol=1e-6
     )
-    steep = change(x, set_numbers(n5=0.75), ("colour",))
+    steep = change(x, set_numbers(n2=0.75), ("colour",))
     torch.testing.assert_close(steep, x.mean() + 1.25 * (x - x.mean()), rtol=0, atol=1e-6)
 
 
 def test_a_shift_moves_by_whole_pixels_up_to_an_eighth_of_a_side_and_fills_with_grey() -> None:
     x = images(1, 1, 16, 24)
-    low, high = (change(x, set_numbers(n6=edge, n7=edge), ("translation",)) for edge in (0.0, 0.999999))
+    low, high = (change(x, set_numbers(n3=edge, n4=edge), ("translation",)) for edge in (0.0, 0.999999))
     assert torch.equal(low[..., 2:, 3:], x[..., :-2, :-3]) and not low[..., :2, :].any() and not low[..., :3].any()
     assert torch.equal(high[..., :-2, :-3], x[..., 2:, 3:]) and not high[..., -2:, :].any()
 

@@ -56,7 +56,7 @@ def run(folder: Path, *, seed: int = 0, stop: int = -1, threads: int = 1, **chan
             raise Killed
 
     with use_threads(threads), start_threads() as pool:
-        given = Given(*make_flat(), seed=5, pool=pool, precision="fp32")
+        given = Given(*make_flat(), seed=5, pool=pool, precision=settings.precision)
         learn_in_turns(Dcgan().make_game(pair, settings, given), Checkpoints(folder, 2), on_step=on_step)
     return pair
 
@@ -74,8 +74,9 @@ def test_a_killed_and_resumed_training_on_two_cores_ends_with_the_bits_of_a_whol
 @pytest.mark.parametrize(
     "changes",
     [
-        {"spectral_norm": False, "augment": []},
-        {"augment": ["colour"], "class_balanced": False, "ema_decay": 0.0},
+        {"spectral_norm": False, "augment": [], "mode_seeking": 0.0, "latent": None},
+        {"augment": ["colour"], "class_balanced": False, "ema_decay": 0.0, "precision": "bf16"},
+        {"augment": ["colour", "translation", "cutout"], "width": None, "mode_seeking": 1.0, "learning_rate": 2e-4},
         {"batch_size": 9, "critic_rate": 1e-3, "warmup_steps": 1, "weight_decay": 0.1},
     ],
     ids=str,

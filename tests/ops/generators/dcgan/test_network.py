@@ -13,7 +13,7 @@ from ops.errors import UserError
 from ops.generators.adversarial.pair import Pair
 from ops.generators.dcgan.design import Dcgan
 from ops.generators.dcgan.layers import EPSILON, ClassNorm, PartNorm
-from ops.generators.dcgan.network import DcganMaker
+from ops.generators.dcgan.network import SETTLED, DcganMaker
 from ops.generators.dcgan.sizes import check_shape, count_products, plan_sizes
 from ops.recipe.dcgan import DcganSettings
 
@@ -117,6 +117,16 @@ def test_settled_statistics_draw_what_a_large_batch_draws_in_training() -> None:
     assert float((unsettled - expected).abs().max()) > 1e-3
 
 
+def test_norms_are_settled_on_a_few_images_at_a_time() -> None:
+    """A batch of all of them would hold the largest maps of all at once."""
+    maker: Any = build((1, 16, 16)).maker.eval()
+    seen: list[int] = []
+    maker.first.register_forward_pre_hook(lambda module, given: seen.append(len(given[0])))
+    with torch.no_grad():
+        maker.settle(*draw(maker, 120))
+    assert seen == [SETTLED, SETTLED, 120 - 2 * SETTLED] * len(maker.norms)
+
+
 def test_a_norm_is_batch_norm_with_a_gain_and_a_shift_of_each_images_class() -> None:
     norm, x, label = ClassNorm(3, 2), torch.randn(6, 2, 4, 4) * 3 + 1, torch.tensor([0, 1, 2, 2, 1, 0])
     with torch.no_grad():
@@ -126,7 +136,7 @@ def test_a_norm_is_batch_norm_with_a_gain_and_a_shift_of_each_images_class() -> 
     plain = (x - mean[:, None, None]) / (variance[:, None, None] + EPSILON).sqrt()
     expected = norm.gain.weight[label][:, :, None, None] * plain + norm.shift.weight[label][:, :, None, None]
     torch.testing.assert_close(norm(x, label), expected, rtol=1e-4, atol=1e-5)
-    norm.measure(x)
+    norm.measure(x.split([1, 3, 2]))
     torch.testing.assert_close(norm.eval()(x, label), expected, rtol=1e-4, atol=1e-5)
 
 

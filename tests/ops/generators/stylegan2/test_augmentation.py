@@ -21,7 +21,7 @@ from ops.generators.stylegan2.augmentation import (
     recolour,
 )
 
-ROW = {"flip": 0, "quarters": 2, "across": 4, "down": 6}  # the column of each gate; its number is the next one
+PLACES = {"flip": (0, 1), "quarters": (2, 3), "across": (4, 5), "down": (4, 6)}  # columns of gate and number
 
 
 def draw(count: int, seed: int = 0) -> Tensor:
@@ -34,8 +34,9 @@ def still(count: int = 1) -> Tensor:
 
 
 def with_move(name: str, number: float) -> Tensor:
-    numbers = still()
-    numbers[:, ROW[name]], numbers[:, ROW[name] + 1] = 0.0, number
+    numbers, (gate, place) = still(), PLACES[name]
+    numbers[:, 4:7] = torch.tensor([1.0, 0.5, 0.5])  # a shift along the other side would be of none
+    numbers[:, gate], numbers[:, place] = 0.0, number
     return numbers
 
 
@@ -140,7 +141,91 @@ def test_below_1_the_ways_in_which_images_are_turned_tell_how_they_stood(p: floa
     assert eigenvalues.min() == pytest.approx(1 - p, abs=0.02)
 
 
-def test_the_spread_of_the_operations_is_the_published_one() -> None:
+COUNT, P, SIDES = 20_000, 0.3, (32, 64)  # images, probability, and height and width
+
+
+def apply_alone(uniforms: list[int], normals: list[int]) -> tuple[Tensor, Tensor]:
+    """Places and coloured images of COUNT images, to which only the operation of these columns may happen."""
+    drawn, numbers = draw(COUNT), still(COUNT)
+    for column in [*uniforms, *(UNIFORM + column for column in normals)]:
+        numbers[:, column] = drawn[:, column]
+    chance = Chance(numbers, P)
+    place = find_place(chance, *SIDES)
+    return place, recolour(torch.tensor([0.5, -0.2, 0.1]).expand(COUNT, 3)[:, :, None, None], chance)[:, :, 0, 0]
+
+
+@pytest.mark.parametrize(
+    ("uniforms", "normals", "share"),
+    [
+        ([0, 1], [], P / 2),  # of the two ways of a flip one leaves the image, of quarters one of four
+        ([2, 3], [], P * 3 / 4),
+        ([4, 5, 6], [], P * (1 - 1 / 8 / 16)),  # rounded to 0 of -4..4 down and of -8..8 across
+        ([7], [0], P),
+        ([8, 9], [], 1 - (1 - P) ** 0.5),
+        ([10], [1], P),
+        ([11, 12], [], 1 - (1 - P) ** 0.5),
+        ([8, 9, 11, 12], [], P),  # turned before or after
+        ([13], [2, 3], P),
+    ],
+)
+def test_each_move_happens_with_probability_p(uniforms: list[int], normals: list[int], share: float) -> None:
+    place, coloured = apply_alone(uniforms, normals)
+    moved = (place - torch.eye(3)).abs().flatten(1).amax(dim=1) > 1e-6
+    assert float(moved.float().mean()) == pytest.approx(share, abs=4 * (share * (1 - share) / COUNT) ** 0.5)
+    assert len(coloured.unique(dim=0)) == 1
+
+
+@pytest.mark.parametrize(
+    ("uniforms", "normals", "share"),
+    [([14], [4], P), ([15], [5], P), ([16, 17], [], P / 2), ([18, 19], [], P), ([20], [6], P)],
+    ids=["brightness", "contrast", "inversion", "hue", "saturation"],
+)
+def test_each_change_of_colour_happens_with_probability_p(
+    uniforms: list[int], normals: list[int], share: float
+) -> None:
+    place, coloured = apply_alone(uniforms, normals)
+    changed = (coloured - torch.tensor([0.5, -0.2, 0.1])).abs().amax(dim=1) > 1e-7
+    assert float(changed.float().mean()) == pytest.approx(share, abs=4 * (share * (1 - share) / COUNT) ** 0.5)
+    assert torch.equal(place, torch.eye(3).expand(COUNT, 3, 3))
+
+
+def test_a_shift_happens_along_both_sides_or_along_none() -> None:
+    place, _ = apply_alone([13], [2, 3])
+    shifts = place[:, :2, 2] / torch.tensor([SIDES[1], SIDES[0]])
+    happened = shifts != 0
+    assert torch.equal(happened[:, 0], happened[:, 1])
+    moved = shifts[happened[:, 0]]
+    torch.testing.assert_close(moved.std(dim=0), torch.full((2,), 0.125), rtol=0.05, atol=0)
+    assert abs(float(torch.corrcoef(moved.T)[0, 1])) < 0.05
+    whole, _ = apply_alone([4, 5, 6], [])
+    pixels = whole[:, :2, 2]
+    assert torch.equal(pixels, pixels.round()) and pixels.abs().amax(dim=0).tolist() == [8.0, 4.0]
+
+
+def test_the_spread_of_stretches_angles_and_colours_is_the_published_one() -> None:
+    stretched, _ = apply_alone([10], [1])
+    happened = stretched[:, 0, 0] != 1
+    logarithms = stretched[happened].log()
+    assert float(logarithms[:, 1, 1].std()) == pytest.approx(0.2 * math.log(2), rel=0.05)
+    torch.testing.assert_close(logarithms[:, 0, 0], -logarithms[:, 1, 1], rtol=1e-4, atol=1e-5)
+    turned, _ = apply_alone([8, 9], [])
+    angles = torch.atan2(turned[:, 1, 0], turned[:, 0, 0])
+    angles = angles[angles != 0]
+    assert float(angles.std()) == pytest.approx(math.pi / 3**0.5, rel=0.05) and float(angles.abs().max()) > 3
+    plain = torch.tensor([0.5, -0.2, 0.1])
+    _, bright = apply_alone([14], [4])
+    added = (bright - plain)[:, 0]
+    assert float(added[added != 0].std()) == pytest.approx(0.2, rel=0.05)
+    _, steep = apply_alone([15], [5])
+    ratios = (steep / plain)[:, 0]
+    assert float(ratios[ratios != 1].log2().std()) == pytest.approx(0.5, rel=0.05)
+    _, rich = apply_alone([20], [6])
+    grey = plain.mean()
+    ratios = ((rich - grey) / (plain - grey))[:, 0]
+    assert float(ratios[(ratios - 1).abs() > 1e-6].log2().std()) == pytest.approx(1.0, rel=0.05)
+
+
+def test_the_spread_of_sizes_is_the_published_one_and_half_of_the_images_are_mirrored() -> None:
     numbers = draw(20_000)
     chance = Chance(numbers, 1.0)
     place = find_place(chance, 32, 32)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -24,8 +25,10 @@ from ops.generators.protocol import Kind
 from ops.generators.registry import KINDS, find_drawer
 from ops.generators.stored_network import save_network
 from ops.generators.stylegan2.design import StyleGan2
+from ops.generators.stylegan2.game import StyleGame
 from ops.recipe.sampler import SamplerSettings
 from ops.recipe.stylegan2 import StyleGan2Settings
+from ops.training.checkpoint import Checkpoints
 from tests.graphs import assert_apart, assert_portable, read_metadata
 
 SHAPE = (3, 10, 13)  # not square, and both sides are cropped
@@ -33,13 +36,13 @@ NAMES = ["cat", "Ölbaum"]
 KIND: Kind = KINDS["stylegan2"]
 
 
-def export(root: Path, sampler: SamplerSettings) -> Path:
+def export(root: Path, sampler: SamplerSettings, names: list[str] = NAMES) -> Path:
     """The directory of an untrained generator whose planes of noise count."""
     torch.manual_seed(2)
     channels, height, width = SHAPE
     settings = StyleGan2Settings(width=8, latent=12)
     config = {
-        "kind": "stylegan2", "channels": channels, "height": height, "width": width, "class_names": NAMES,
+        "kind": "stylegan2", "channels": channels, "height": height, "width": width, "class_names": names,
         **StyleGan2().describe(settings, SHAPE),
     }  # fmt: skip
     maker: Any = StyleGan2().build_maker(config).eval()
@@ -92,6 +95,18 @@ def test_the_graph_says_what_a_caller_needs_and_names_no_folder_of_this_machine(
 
 
 @pytest.mark.slow
+def test_images_of_one_class_without_vectors_are_exported_too(tmp_path: Path) -> None:
+    sampler = SamplerSettings(truncation=0.7)
+    folder = export(tmp_path, sampler, ["all"])
+    generator: Any = KIND.load(folder)
+    assert generator.maker.mapping.vectors is None
+    drawn = Sampler(folder / SAMPLER)
+    assert drawn.info.class_names == ("all",)
+    assert measure_parity(generator, drawn, sampler, images=20).passed
+    assert not measure_parity(generator, drawn, SamplerSettings(), images=20).passed
+
+
+@pytest.mark.slow
 def test_truncation_is_part_of_the_graph(tmp_path: Path) -> None:
     sampler = SamplerSettings(truncation=0.5)
     folder = export(tmp_path, sampler)
@@ -99,14 +114,37 @@ def test_truncation_is_part_of_the_graph(tmp_path: Path) -> None:
     assert measure_parity(KIND.load(folder), Sampler(folder / SAMPLER), sampler, images=20).passed
 
 
-def test_costs_are_near_to_what_is_guessed() -> None:
+def test_the_timed_cost_is_that_of_augmented_steps_and_has_its_share_of_penalties(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    augmented: list[float] = []
+
+    def time_steps(train: Any, *counts: tuple[int, int]) -> float:
+        train(1, Checkpoints(Path("none"), 1), lambda step, loss: None)
+        return 2.0
+
+    def learn(game: StyleGame, checkpoints: Checkpoints, **named: Any) -> None:
+        assert game.adaptation is not None
+        augmented.append(float(game.adaptation.p))
+
+    monkeypatch.setattr("ops.generators.adversarial.cost.time_steps", time_steps)
+    monkeypatch.setattr("ops.generators.adversarial.cost.learn_in_turns", learn)
     settings = StyleGan2Settings(width=8, steps=10, batch_size=8)
     timed = estimate_adversarial(StyleGan2(), settings, (1, 16, 16), 2)
+    plain = estimate_adversarial(StyleGan2(), settings.model_copy(update={"penalty": 0.0}), (1, 16, 16), 2)
+    assert plain.step_seconds == 2.0 and 2.0 < timed.step_seconds < 2.2
     assert timed.fit_seconds == pytest.approx(10 * timed.step_seconds)
+    assert augmented == [0.4, 0.4]
+
+
+def test_guessed_costs_count_the_products_of_the_networks() -> None:
+    settings = StyleGan2Settings(width=8, steps=10, batch_size=8)
     products = StyleGan2().count_products(settings, (1, 16, 16))
+    assert products.rare == pytest.approx(6 * products.judge / 16)
     guessed = guess_adversarial(settings, products, rate=2e10, workers=2)
-    assert 0.02 < guessed.step_seconds < timed.step_seconds * 100
     assert guessed.image_seconds == pytest.approx(products.make / 2e10)
+    unpenalised = guess_adversarial(settings, replace(products, rare=0.0), rate=2e10, workers=2)
+    assert guessed.step_seconds - unpenalised.step_seconds == pytest.approx(0.8 * 8 * products.rare / 4e10)
     config = {"channels": 1, "height": 16, "width": 16, "class_names": NAMES}
     pair = StyleGan2().build_pair({**config, **StyleGan2().describe(settings, (1, 16, 16))}, settings)
     label = torch.zeros(1, dtype=torch.int64)

@@ -20,6 +20,7 @@ from ops.generators.adversarial.learning import learn_in_turns
 from ops.generators.folder import WEIGHTS
 from ops.generators.protocol import Fitting, Sample
 from ops.generators.stored_network import load_network
+from ops.generators.stylegan2.critic import append_deviation
 from ops.generators.stylegan2.design import StyleGan2
 from ops.generators.stylegan2.game import StyleGame, StylePair
 from ops.generators.stylegan2.losses import find_steepness
@@ -34,6 +35,10 @@ SMALL: dict[str, Any] = {
     "width": 8, "latent": 8, "steps": STEPS, "batch_size": 8, "ema_decay": 0.9, "precision": "fp32",
     "augment_images": 40,
 }  # fmt: skip
+PLAIN: dict[str, Any] = {
+    "augment_target": None,
+    "augment_images": StyleGan2Settings.model_fields["augment_images"].default,
+}
 
 
 class Killed(Exception):
@@ -54,38 +59,62 @@ def make_pair(settings: StyleGan2Settings, seed: int = 0) -> StylePair:
     return pair
 
 
-def run(folder: Path, *, seed: int = 0, stop: int = -1, threads: int = 1, **changes: Any) -> StylePair:
-    """Train on `threads` threads; killed after `stop` steps."""
+def run(
+    folder: Path, *, seed: int = 0, stop: int = -1, threads: int = 1, p: float = 0.0, **changes: Any
+) -> tuple[StylePair, list[float]]:
+    """Train on `threads` threads from a p on, killed after `stop` steps; returns p after each step too."""
     settings = StyleGan2Settings(**{**SMALL, **changes})
-    pair = make_pair(settings, seed)
+    pair, seen = make_pair(settings, seed), []
+    if pair.adaptation is not None:
+        pair.adaptation.p.fill_(p)
 
     def on_step(step: int, loss: float) -> None:
         assert np.isfinite(loss)
+        seen.append(0.0 if pair.adaptation is None else float(pair.adaptation.p))
         if step == stop:
             raise Killed
 
     with use_threads(threads), start_threads() as pool:
         game = StyleGame(pair, settings, Given(*take_digits(), 5, pool, settings.precision))
         learn_in_turns(game, Checkpoints(folder, 2), on_step=on_step)
-    return pair
+    return pair, seen
 
 
-def test_a_killed_and_resumed_training_on_two_cores_ends_with_the_bits_of_a_whole_one_on_one(tmp_path: Path) -> None:
-    # Of target 0, so that the critic is soon surer than that, and images are augmented.
-    whole = run(tmp_path / "whole", augment_target=0.0)
+def test_a_killed_and_resumed_training_on_two_cores_ends_with_the_bits_of_a_whole_one_on_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Images are augmented before the kill and after it, and so are penalties: at every second step."""
+    penalised: list[int] = []
+
+    def count(*given: Any) -> Tensor:
+        penalised.append(1)
+        return find_steepness(*given)
+
+    monkeypatch.setattr("ops.generators.stylegan2.game.EVERY", 2)
+    monkeypatch.setattr("ops.generators.stylegan2.game.find_steepness", count)
+    whole, seen = run(tmp_path / "whole", p=0.5, augment_images=400)
     with pytest.raises(Killed):
-        run(tmp_path / "killed", augment_target=0.0, stop=5, threads=2)
-    resumed = run(tmp_path / "killed", augment_target=0.0, seed=1, threads=2)  # other initial weights
+        run(tmp_path / "killed", p=0.5, augment_images=400, stop=5, threads=2)
+    penalised.clear()
+    resumed, after = run(tmp_path / "killed", augment_images=400, seed=1, threads=2)  # other initial weights, and p = 0
+    assert after == seen[-len(after) :] and len(after) == 3, "p goes on where the checkpoint of step 3 left it"
+    assert 0 < min(seen) <= max(seen) < 1 and seen[0] != seen[-1]
+    assert len(penalised) == 2, "at step 4, for each of the two parts of the batch"
     for (name, one), other in zip(whole.state_dict().items(), resumed.state_dict().values(), strict=True):
         assert torch.equal(one, other), name
-    assert whole.adaptation is not None
 
 
 @pytest.mark.parametrize(
-    "changes", [{"augment_target": None, "penalty": 0, "class_balanced": False}, {"precision": "bf16"}], ids=str
+    "changes",
+    [
+        {**PLAIN, "penalty": 0, "class_balanced": False, "ema_decay": 0.0},
+        {"precision": "bf16", "p": 0.5, "latent": None, "layers": 1},
+        {"critic_rate": 1e-3, "learning_rate": 2e-3, "warmup_steps": 1, "weight_decay": 0.1, "batch_size": 12},
+    ],
+    ids=str,
 )
 def test_every_option_trains(tmp_path: Path, changes: dict[str, Any]) -> None:
-    pair = run(tmp_path, steps=2, **changes)
+    pair, _ = run(tmp_path, steps=2, **changes)
     assert all(value.isfinite().all() for value in pair.state_dict().values())
 
 
@@ -120,7 +149,7 @@ def test_of_two_classes_of_spread_levels_each_is_drawn_as_itself_and_spread(tmp_
     """Flat images of 40 to 80 and of 170 to 210: a maker that repeats itself has no spread."""
     levels = torch.cat([torch.arange(40, 80), torch.arange(170, 210)]).to(torch.uint8)
     images, labels = levels[:, None, None, None].expand(-1, 1, 8, 8).contiguous(), torch.arange(80) // 40
-    settings = StyleGan2Settings(**{**SMALL, "steps": 400, "batch_size": 16, "ema_decay": 0.98, "augment_target": None})
+    settings = StyleGan2Settings(**{**SMALL, "steps": 400, "batch_size": 16, "ema_decay": 0.98, **PLAIN})
     torch.manual_seed(0)
     config = {"channels": 1, "height": 8, "width": 8, "class_names": ["dark", "light"]}
     pair: Any = StyleGan2().build_pair({**config, **StyleGan2().describe(settings, (1, 8, 8))}, settings)
@@ -135,7 +164,25 @@ def test_of_two_classes_of_spread_levels_each_is_drawn_as_itself_and_spread(tmp_
         assert 3 < float(own.std()) < 25, own
 
 
-@pytest.mark.parametrize("size", [8, 10, 32])
+@pytest.mark.parametrize("shape", [(1, 16, 16), (1, 28, 28), (3, 32, 32), (3, 64, 64)])
+@pytest.mark.parametrize("size", [8, 12, 32, 44])
+def test_no_cut_parts_a_group_so_that_no_image_stands_alone(shape: tuple[int, int, int], size: int) -> None:
+    """A row without another one of its class in its part has no deviation, whatever the maker draws."""
+    settings = StyleGan2Settings(**{**SMALL, "batch_size": size})
+    images, labels = torch.randint(0, 256, (40, *shape), dtype=torch.uint8), torch.arange(40) % 10
+    config = {"channels": shape[0], "height": shape[1], "width": shape[2], "class_names": list("abcdefghij")}
+    pair: Any = StyleGan2().build_pair({**config, **StyleGan2().describe(settings, shape)}, settings)
+    with start_threads() as pool:
+        game = StyleGame(pair, settings, Given(images, labels, 5, pool, "fp32"))
+        drawn = [labels[game.draw_rows(stream, 2)] for stream in range(3)]
+    for own in drawn:
+        for rows in game.cut(size):
+            assert own[rows].bincount().ne(1).all(), (rows, own[rows])
+            spread = append_deviation(torch.randn(len(own[rows]), 2, 2, 2), own[rows])[:, 2].amin()
+            assert float(spread) > 0.05
+
+
+@pytest.mark.parametrize("size", [8, 12, 32])
 def test_images_stand_in_groups_of_one_class(size: int) -> None:
     settings = StyleGan2Settings(**{**SMALL, "batch_size": size})
     with start_threads() as pool:

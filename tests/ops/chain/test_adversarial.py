@@ -1,4 +1,4 @@
-"""A chain whose generator is kind `dcgan`: trained, exported, drawn, accepted and published like any other."""
+"""Chains of the kinds that learn against a critic: trained, exported, drawn, accepted and published like any other."""
 
 from __future__ import annotations
 
@@ -19,23 +19,24 @@ from ops.workspaces.workspace import Workspace
 from tests.chains import assert_checked, run_whole
 from tests.workspaces import make_workspace
 
+SAMPLERS = {"dcgan": "{usable_from: null}", "stylegan2": "{usable_from: null, truncation: 0.7}"}  # hardly learnt
 CHANGES = {
-    "generator": "{kind: dcgan, width: 8, latent: 16, steps: 12, batch_size: 8, ema_decay: 0.8, checkpoints: 2,"
+    "generator": "{kind: KIND, width: 8, latent: 16, steps: 12, batch_size: 8, ema_decay: 0.8, checkpoints: 2,"
     " max_copies: 1.0}",
-    "sampler": "{usable_from: null}",  # it has hardly learnt
     "filter": "{wrong_label: null, near_copy: null, near_repeat: null, atypical: null, blank: null}",
 }
 
 pytestmark = pytest.mark.slow
 
 
-@pytest.fixture(scope="module")
-def workspace(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
-    root = make_workspace(tmp_path_factory.mktemp("dcgan") / "workspace")
+@pytest.fixture(scope="module", params=sorted(SAMPLERS))
+def workspace(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Workspace:
+    root = make_workspace(tmp_path_factory.mktemp(request.param) / "workspace")
     path = root / "recipes" / "digits.yaml"
+    changes = {**CHANGES, "sampler": SAMPLERS[request.param]}
     lines = path.read_text().splitlines()
-    texts = [f"{key}: {CHANGES[key]}" if (key := line.partition(":")[0]) in CHANGES else line for line in lines]
-    path.write_text("\n".join(texts) + "\n")
+    texts = [f"{key}: {changes[key]}" if (key := line.partition(":")[0]) in changes else line for line in lines]
+    path.write_text("\n".join(texts).replace("KIND", request.param) + "\n")
     return run_whole(root)
 
 
@@ -49,6 +50,10 @@ def test_all_checks_that_block_pass_and_the_training_was_watched(workspace: Work
     assert {SAMPLER, "model.safetensors", "config.json", "card.md"} <= {
         path.name for path in out(workspace, "generator_onnx").iterdir()
     }
+    recipe = workspace.load_recipe("digits")
+    card = (out(workspace, "generator_onnx") / "card.md").read_text(encoding="utf-8")
+    assert f"Generator `{recipe.generator.kind}`" in card
+    assert ("truncation 0.7; inputs" in card) == (recipe.sampler.truncation == 0.7)
     metrics = read_manifest(out(workspace, "generator"))["metrics"]
     assert [row["step"] for row in read_json(out(workspace, "generator") / LEARNING_CURVE)] == [6, 12]
     assert metrics["training_images"] == metrics["best_step"] * 8
