@@ -5,7 +5,14 @@ from contextlib import ExitStack
 
 import click
 
+from ops.workspaces.versions import describe_older
 from ops.workspaces.workspace import Workspace
+
+
+def warn_of_older(workspace: Workspace) -> None:
+    """Say on stderr if versions of stages are below those of this Growset."""
+    if sentence := describe_older(workspace):
+        click.echo(f"warning: {sentence}", err=True)
 
 
 @click.command()
