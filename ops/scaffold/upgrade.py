@@ -34,12 +34,18 @@ from ops.scaffold.missing import (
 )
 from ops.scaffold.texts import render_parameters
 from ops.settings.reading import parse_yaml, read_text, shorten
+from ops.workspaces.versions import read_shipped_versions, require_no_newer
 from ops.workspaces.workspace import PARAMS, PIPELINE, Workspace
 
 NEW_WORKSPACE = "growset init FOLDER --example writes one"
 FREE = ("desc", "meta")  # keys of a stage that change nothing
 VERSIONS = "stage_versions"
 UNWRITTEN = "nothing is written"
+OURS = {  # what an entry of Growset's looks like, by the key that holds it
+    "deps": r"data/\$\{item\.expansion\}/\w+",
+    "recipes/${item.expansion}.yaml": r"\w+",
+    PARAMS: r"(stage_versions\.|source_versions\.)\S+",
+}
 
 
 @dataclass(frozen=True)
@@ -114,14 +120,26 @@ def _list_pipeline(path: Path, text: str, wanted: Mapping[str, Any]) -> list[Add
 
 
 def _tell(error: Differs) -> str:
-    """What was changed by hand, and what to do."""
+    """What a newer Growset has added or was changed by hand, and what to do."""
     stage = error.way[0] == "stages"
+    if stage and _is_newer(error):
+        return (
+            f"the stage {error.way[1]} has {shorten(error.found)} in {'.'.join(error.way[2:])}, which this Growset does"
+            f" not know, so a newer Growset made this workspace; {UNWRITTEN}: update Growset, or delete it there if you"
+            " added it"
+        )
     where, rest = (f"the stage {error.way[1]}", error.way[2:]) if stage else (error.way[0], error.way[1:])
     what = ": ".join([*([".".join(rest)] if rest else []), shorten(_simplify(error.found))])
     return (
         f"{where} was changed by hand ({what}), so it cannot be brought up to date; {UNWRITTEN}: delete it there or put"
         f" it back as a new workspace has it ({NEW_WORKSPACE}), then: growset upgrade"
     )
+
+
+def _is_newer(error: Differs) -> bool:
+    """Whether a stage has an entry as Growset writes them, which is none of this one's."""
+    pattern = next((OURS[part] for part in reversed(error.way) if part in OURS), None)
+    return pattern is not None and isinstance(error.found, str) and re.fullmatch(pattern, error.found) is not None
 
 
 def _is_whole(text: str, wanted: Mapping[str, Any]) -> bool:
@@ -150,8 +168,7 @@ def _list_figures(found: Any, section: str, wanted: list[Any]) -> list[Addition]
 
 def _plan_parameters(workspace: Workspace) -> Upgrade:
     path = workspace.root / PARAMS
-    old, code = _read(path), Workspace(shipped())
-    wanted = {stage: code.stage_version(stage) for stage in STAGES}
+    old, wanted = _read(path), read_shipped_versions()
     found, additions, raised = _require_mapping(path, old), list[Addition](), dict[str, int]()
     end = len(old.splitlines())
     paragraphs = render_parameters([]).split("\n\n")
@@ -161,6 +178,7 @@ def _plan_parameters(workspace: Workspace) -> Upgrade:
     if isinstance(versions := found.get(VERSIONS), CommentedMap) and versions:
         additions = find_missing(versions, wanted, (VERSIONS,), whole=False) + additions
         known = {stage: workspace.stage_version(stage) for stage in STAGES if stage in versions}
+        require_no_newer(workspace, known)
         raised = {stage: wanted[stage] for stage, version in known.items() if version < wanted[stage]}
     elif VERSIONS in found:
         raise UserError(f"'{VERSIONS}' in {path} must hold keys and values; got {shorten(_simplify(versions))}")

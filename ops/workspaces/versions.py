@@ -7,6 +7,8 @@ outputs this one must not imitate. The module does not know what a version chang
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from ops.errors import UserError
 from ops.files.shipped import shipped
 from ops.recipe.stages import STAGES
@@ -21,8 +23,14 @@ def read_shipped_versions() -> dict[str, int]:
 
 def require_known_versions(workspace: Workspace) -> None:
     """UserError for a version that is missing, is no whole number from 1, or is above that of this Growset."""
-    for stage, ours in read_shipped_versions().items():
-        if (version := workspace.stage_version(stage)) > ours:
+    require_no_newer(workspace, STAGES)
+
+
+def require_no_newer(workspace: Workspace, stages: Iterable[str]) -> None:
+    """The same for some of the stages."""
+    shipped_versions = read_shipped_versions()
+    for stage in stages:
+        if (version := workspace.stage_version(stage)) > (ours := shipped_versions[stage]):
             raise UserError(
                 f"stage_versions.{stage} in {workspace.root / PARAMS} is {version}, and this Growset's is {ours}, so a"
                 " newer Growset made this workspace; update Growset"

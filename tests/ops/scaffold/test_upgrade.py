@@ -99,9 +99,8 @@ def test_the_users_stages_comments_keys_and_versions_stay(root: Path) -> None:
     path.write_text(f"vars: [mine.yaml]\n{noted}artifacts: {{model: {{path: model.pt}}}}\n")
     params = root / "params.yaml"
     make_params_older(params)
-    params.write_text(
-        params.read_text().replace("  scorer: ", "  mine: 3  # of my stage\n  scorer: 1") + "owners: [me]\n"
-    )
+    mine = params.read_text().replace("  scorer: ", "  mine: 99  # of my stage\n  scorer: ")
+    params.write_text(f"{mine}owners: [me]\n")
     changed = params.read_text()
     upgrade(root)
     lines, found = path.read_text().splitlines(), YAML(typ="safe").load(path)
@@ -114,7 +113,7 @@ def test_the_users_stages_comments_keys_and_versions_stay(root: Path) -> None:
     )
     assert found["stages"]["count"]["cmd"] == "wc -l published/digits/README.md"
     kept = [line for line in changed.splitlines() if "report:" not in line]
-    assert [line for line in params.read_text().splitlines() if line in kept] == kept, "a higher version stays too"
+    assert [line for line in params.read_text().splitlines() if line in kept] == kept
 
 
 def test_figures_are_added_beside_the_users_own(root: Path) -> None:
@@ -156,6 +155,30 @@ def test_what_cannot_be_understood_is_one_sentence_and_nothing_is_written(
     result = growset(root, "upgrade")
     assert result.exit_code == 2 and result.stderr.count("\n") == 1 and re.search(said, result.stderr), result.output
     assert (root / "dvc.yaml").read_text() == written and (root / "params.yaml").read_text() == params
+
+
+@pytest.mark.parametrize(
+    ("name", "place", "added", "said"),
+    [
+        ("params.yaml", "  report: ", "99", r"stage_versions.report in .* is 99\d+, and this Growset's is \d+, so"),
+        ("dvc.yaml", "    - data/${item.expansion}/verdict\n", "    - data/${item.expansion}/novel\n",
+         r"the stage report has 'data/\$\{item.expansion\}/novel' in deps, which this Growset does not know, so"),
+        ("dvc.yaml", "      - report\n", "      - novel\n", r"the stage report has 'novel' in params.recipes/.*, so"),
+        ("dvc.yaml", "      - stage_versions.report\n", "      - stage_versions.scorer\n",
+         r"the stage report has 'stage_versions.scorer' in params.params.yaml, which .*, so"),
+    ],
+)  # fmt: skip
+def test_a_workspace_of_a_newer_growset_is_told_from_one_that_was_changed_by_hand(
+    root: Path, name: str, place: str, added: str, said: str
+) -> None:
+    path = root / name
+    before, _, after = path.read_text().rpartition(place)
+    changed = f"{before}{place}{added}{after}"
+    path.write_text(changed)
+    refused = growset(root, "upgrade")
+    assert refused.exit_code == 2 and refused.stderr.count("\n") == 1
+    assert re.search(f"{said} a newer Growset made this workspace; .*update Growset", refused.stderr), refused.stderr
+    assert path.read_text() == changed
 
 
 def test_keys_in_braces_are_refused_and_missing_ones_are_added(root: Path) -> None:
