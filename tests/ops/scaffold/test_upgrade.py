@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import re
 from pathlib import Path
 
@@ -12,7 +14,7 @@ from ops.history.figures import PLOTS
 from ops.recipe.stages import STAGES
 from ops.scaffold.missing import Addition, add_lines
 from ops.scaffold.texts import render_parameters
-from ops.scaffold.upgrade import plan_upgrade
+from ops.scaffold.upgrade import plan_upgrade, write_upgrade
 from ops.workspaces.workspace import Workspace
 from tests.workspaces import ROOT, growset
 
@@ -198,6 +200,26 @@ def test_lines_end_as_they_did(root: Path) -> None:
     (root / "dvc.yaml").write_bytes(make_older().replace("\n", "\r\n").encode())
     upgrade(root)
     assert (root / "dvc.yaml").read_bytes() == PIPELINE.replace("\n", "\r\n").encode()
+
+
+def test_a_fault_between_the_two_files_leaves_both_as_they_were(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (root / "dvc.yaml").write_text(make_older())
+    params, replaced, real = make_params_older(root / "params.yaml"), list[str](), os.replace
+    changes = plan_upgrade(Workspace(root))
+
+    def replace_once(old: Path, new: Path) -> None:
+        """The second one fails; those that bring the files back do not."""
+        replaced.append(new.name)
+        if len(replaced) == 2:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        real(old, new)
+
+    monkeypatch.setattr(os, "replace", replace_once)
+    with pytest.raises(OSError, match="No space left"):
+        write_upgrade(Workspace(root), changes)
+    assert set(replaced[:2]) == {"dvc.yaml", "params.yaml"}
+    assert (root / "dvc.yaml").read_text() == make_older() and (root / "params.yaml").read_text() == params
+    assert sorted(path.name for path in root.iterdir()) == ["dvc.yaml", "params.yaml", "recipes"]
 
 
 @pytest.mark.parametrize("stage", ["real_images", "generator", "report"])
