@@ -187,13 +187,37 @@ def test_keys_in_braces_are_refused_and_missing_ones_are_added(root: Path) -> No
     params = root / "params.yaml"
     params.write_text("expansions: []\nstage_versions: {real_images: 3}\n")
     result = growset(root, "upgrade")
-    assert result.exit_code == 2 and "params.yaml is written in a style that Growset cannot add to" in result.stderr
+    assert result.exit_code == 2 and "a style that Growset cannot add to at line 2, such as" in result.stderr
     params.write_text("expansions: []\nstage_versions:\n- 1\n")
     assert "'stage_versions' in" in growset(root, "upgrade").stderr
     params.write_text("expansions: []")
     upgrade(root)
     assert params.read_text().startswith("expansions: []\n\n# The version of each stage's code")
     assert YAML(typ="safe").load(params) == YAML(typ="safe").load(render_parameters([])) | {"expansions": []}
+
+
+@pytest.mark.parametrize(
+    "note", ["    desc: >-\n      of\n\n      labels\n", "    # the last one\n", "      # of the data\n"]
+)
+def test_what_ends_a_stage_stays_with_it(root: Path, note: str) -> None:
+    """The text of a block and a comment, where a stage comes after it; the report's where an input comes before it."""
+    path, (before, after) = root / "dvc.yaml", PIPELINE.split("  folds:\n")
+    end = PIPELINE.index("  label_curve:\n")
+    path.write_text(make_older(f"{PIPELINE[:end]}{note}{PIPELINE[end:]}"))
+    (change,) = plan_upgrade(Workspace(root))
+    assert change.new == f"{PIPELINE[:end]}{note}{PIPELINE[end:]}"
+    figures = after.replace("metrics:\n", f"{note}metrics:\n")
+    path.write_text(make_older(f"{before}  folds:\n{figures}"))
+    (change,) = plan_upgrade(Workspace(root))
+    assert change.new == f"{before}  folds:\n{figures}"
+
+
+def test_a_section_of_versions_without_any_is_filled(root: Path) -> None:
+    path = root / "params.yaml"
+    whole = path.read_text()
+    path.write_text(re.sub(r"(?<=stage_versions:)\n(?:  .*\n)+", "  # none yet\n", whole))
+    assert upgrade(root)[0] == "params.yaml: adds stage_versions"
+    assert path.read_text() == whole.replace("stage_versions:", "stage_versions:  # none yet")
 
 
 def test_lines_end_as_they_did(root: Path) -> None:
