@@ -63,6 +63,7 @@ from ops.sources.pool import Shape
 from ops.sources.remote import listed_once
 from ops.stages.integrity import is_intact
 from ops.stages.materialization import Outcome, Runtime, find_staleness, identify, materialize
+from ops.workspaces.versions import require_known_versions
 from ops.workspaces.workspace import PARAMS, Workspace
 
 FIRST = "real_images"
@@ -205,8 +206,7 @@ def validate(workspace: Workspace, expansion: str, warn: Callable[[str], None] =
     a few are read; `real_images`, the first stage, reads all.
     """
     recipe = workspace.load_recipe(expansion)
-    for stage in STAGES:
-        workspace.stage_version(stage)
+    require_known_versions(workspace)
     workspace.require_stages()
     varied = any(arm.variants.kind != "none" for arm in {**recipe.baselines, **recipe.expanded}.values())
     probed = recipe.sampler.imagination is not None and recipe.sampler.imagination.scorer.kind == "probe"

@@ -1,7 +1,8 @@
 """What a YAML file lacks of another one, added to its text line by line, so that comments and everything else stay.
 
 A section is read as keys, a list as entries; an entry with one key, such as `- figures/arms: {…}`, is known by that
-key. Where both texts have a key or an entry, what is in it is compared in turn. The module does not know what the files
+key. Where both texts have a key or an entry, what is in it is compared in turn. Lines below a key or an entry that are
+indented deeper belong to it, comments and the text of a block such as `>-` too. The module does not know what the files
 mean.
 """
 
@@ -61,10 +62,17 @@ def add_lines(text: str, additions: Sequence[Addition]) -> str:
 
 
 def find_missing(
-    found: CommentedMap, wanted: Mapping[str, Any], way: Way = (), *, whole: bool = True, free: Sequence[str] = ()
+    found: CommentedMap,
+    wanted: Mapping[str, Any],
+    lines: Sequence[str],
+    way: Way = (),
+    *,
+    whole: bool = True,
+    free: Sequence[str] = (),
 ) -> list[Addition]:
     """What a section, not an empty one, lacks of the wanted one, in the order in which that has it.
 
+    lines: of the whole text.
     whole: Differs where it has something else than is wanted, but for the keys that are `free`. Otherwise only whole
     keys are added, and what both have may differ.
     """
@@ -77,12 +85,14 @@ def find_missing(
             additions.append(Addition(before, render({key: value}, column), (*way, key)))
             continue
         if whole:
-            additions += _compare(found[key], value, (*way, key), found.lc.key(key))
-        before = _find_end(found[key], found.lc.key(key)[0]) + 1
+            additions += _compare(found[key], value, lines, (*way, key), found.lc.key(key))
+        before = _find_next(found[key], lines, *found.lc.key(key))
     return additions
 
 
-def find_missing_entries(found: CommentedSeq, wanted: Sequence[Any], way: Way, *, whole: bool = True) -> list[Addition]:
+def find_missing_entries(
+    found: CommentedSeq, wanted: Sequence[Any], lines: Sequence[str], way: Way, *, whole: bool = True
+) -> list[Addition]:
     """As `find_missing`, of a list that is not empty."""
     places = {_name(entry): number for number, entry in enumerate(found)}
     names = [_name(entry) for entry in wanted]
@@ -98,8 +108,8 @@ def find_missing_entries(found: CommentedSeq, wanted: Sequence[Any], way: Way, *
         if whole and isinstance(entry, Mapping):
             if not isinstance(found[number], CommentedMap):
                 raise Differs(way, found[number])
-            additions += find_missing(found[number], entry, way)
-        before = _find_end(found[number], line) + 1
+            additions += find_missing(found[number], entry, lines, way)
+        before = _find_next(found[number], lines, line, found.lc.col)
     return additions
 
 
@@ -121,7 +131,7 @@ def render(content: Any, column: int) -> tuple[str, ...]:
     return tuple(f"{' ' * column}{line}" for line in buffer.getvalue().splitlines())
 
 
-def _compare(found: Any, wanted: Any, way: Way, place: tuple[int, int]) -> list[Addition]:
+def _compare(found: Any, wanted: Any, lines: Sequence[str], way: Way, place: tuple[int, int]) -> list[Addition]:
     """What the value of a key at `place` (line, column) lacks; a section or list that is empty lacks all."""
     if not isinstance(wanted, Mapping | list):
         if found != wanted:
@@ -133,18 +143,29 @@ def _compare(found: Any, wanted: Any, way: Way, place: tuple[int, int]) -> list[
     if isinstance(wanted, list):
         if not isinstance(found, CommentedSeq) or not found:
             raise Differs(way, found)
-        return find_missing_entries(found, wanted, way)
+        return find_missing_entries(found, wanted, lines, way)
     if not isinstance(found, CommentedMap) or not found:
         raise Differs(way, found)
-    return find_missing(found, wanted, way)
+    return find_missing(found, wanted, lines, way)
 
 
 def _name(entry: Any) -> str:
     return str(next(iter(entry))) if isinstance(entry, Mapping) and len(entry) == 1 else str(entry)
 
 
+def _find_next(value: Any, lines: Sequence[str], line: int, column: int) -> int:
+    """The line after a value whose key or dash is at this place: after all that is indented deeper."""
+    end = _find_end(value, line) + 1
+    for number in range(end, len(lines)):
+        if lines[number].strip():
+            if len(lines[number]) - len(lines[number].lstrip()) <= column:
+                break
+            end = number + 1
+    return end
+
+
 def _find_end(value: Any, line: int) -> int:
-    """The last line of a value that begins on this one or after it."""
+    """The line on which the last part of a value begins, which begins on this one or after it."""
     if isinstance(value, CommentedMap):
         return max([line, *(_find_end(each, value.lc.value(key)[0]) for key, each in value.items())])
     if isinstance(value, CommentedSeq):

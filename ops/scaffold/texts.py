@@ -26,7 +26,8 @@ PARAMETERS = """\
 expansions:
 {expansions}
 
-# The version of each stage's code that made the data here; a newer Growset reports if one must be raised.
+# The version of each stage's code that made the data here. `growset check` and `growset run` of a newer Growset say if
+# one is below its own; `growset upgrade` raises it.
 stage_versions:
 {versions}
 # Content hash of each expansion's source when it was last read; `growset run` records it.

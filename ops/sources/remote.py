@@ -1,8 +1,8 @@
 """Mirror remote sources (`s3://`, `https://`, `hf://`, anything that fsspec opens) into the workspace.
 
 Only new or changed files are fetched, each whole or not at all. Files that were deleted at the remote are deleted
-from the mirror too. A command asks a remote once (`listed_once`), so that all it reads is of one state. The module does
-not know what the files mean; the layouts do.
+from the mirror too. A command asks a remote once (`listed_once`). Commands share a mirror, so one that looks again at
+it stops if another one has filled it with a newer state. The module does not know what the files mean; the layouts do.
 """
 
 from __future__ import annotations
@@ -49,6 +49,7 @@ def listed_once() -> Iterator[None]:
     """In the block each remote is listed and mirrored once; a block inside another one belongs to it.
 
     What changes at the remote meanwhile is seen after the block. Without a block every look lists anew.
+    EnvironmentFault in the block, at the next look, if another process has made the mirror one of another state.
     """
     if _listed.get() is not None:
         yield
@@ -77,7 +78,16 @@ def update_mirror(uri: str, mirror: Path) -> Path:
         return _update(uri, mirror)
     if (uri, mirror) not in listed.mirrors:
         listed.mirrors[uri, mirror] = _update(uri, mirror)
+    else:
+        _require_same(uri, mirror)
     return listed.mirrors[uri, mirror]
+
+
+def _require_same(uri: str, mirror: Path) -> None:
+    """EnvironmentFault if the mirror is no longer of the state that this block listed."""
+    index = mirror / INDEX
+    if not index.exists() or read_json(index) != _list_tokens(_open(uri)[2]):
+        raise EnvironmentFault(f"another command has fetched a newer state of {uri} meanwhile; run it again")
 
 
 def _update(uri: str, mirror: Path) -> Path:
@@ -92,9 +102,14 @@ def _update(uri: str, mirror: Path) -> Path:
     for path in [path for path in mirror.rglob("*") if path.is_file() and path != index]:
         if path.relative_to(mirror).as_posix() not in listed:
             path.unlink()
-    write_json(index, {name: file.token for name, file in listed.items()})
+    write_json(index, _list_tokens(listed))
     single = len(listed) == 1 and next(iter(listed.values())).place.rstrip("/") == root.rstrip("/")
     return mirror / next(iter(listed)) if single else mirror
+
+
+def _list_tokens(listed: dict[str, RemoteFile]) -> dict[str, str]:
+    """What the index holds of a mirror that is whole."""
+    return {name: file.token for name, file in listed.items()}
 
 
 def list_remote(uri: str) -> dict[str, RemoteFile]:

@@ -8,13 +8,14 @@ from __future__ import annotations
 import fcntl
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
 from ops.errors import EnvironmentFault
 from ops.machine.waiting import Waiting
+from ops.recipe.stages import STAGES
 from ops.workspaces.workspace import Workspace
 
 ATTEMPTS = 5  # tries to get a lock before it counts as held
@@ -70,6 +71,15 @@ def _refuse_second(workspace: Workspace, lock: str, what: str) -> Iterator[None]
 def is_running(workspace: Workspace, expansion: str, stage: str) -> bool:
     """Whether a process holds `exclusive` of this stage now."""
     return _is_held(workspace, f"{expansion}.{stage}")
+
+
+def require_no_stage(workspace: Workspace, expansions: Iterable[str]) -> None:
+    """EnvironmentFault if a process runs a stage of one of them, for the UI or `growset materialize`, say."""
+    for expansion in expansions:
+        if running := next((stage for stage in STAGES if is_running(workspace, expansion, stage)), None):
+            raise EnvironmentFault(
+                f"stage {running} of '{expansion}' is being run by another process; wait for it or stop it"
+            )
 
 
 @contextmanager

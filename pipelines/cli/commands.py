@@ -39,6 +39,7 @@ from ops.verdict.evaluation_count import read_evaluations
 from ops.workspaces.locks import exclusive_run
 from ops.workspaces.names import require_distinct
 from ops.workspaces.workspace import Workspace, check_stage_name, suggest
+from pipelines.cli.upgrading import warn_of_older
 
 NAMED = 10  # files that are named after a run
 
@@ -75,6 +76,7 @@ def run_expansion(
         _require_enough(replace(workspace, changes=changes), expansion, recipe)
     with exclusive_run(workspace, expansion), at(f"between the stages of '{expansion}'"):
         _write_set(workspace, expansion, changes, err=quiet)
+        warn_of_older(workspace)
         stale, refusal = _bring_up_to_date(workspace, expansion, recipe, runtime, quiet)
     new, changed = list_uncommitted(workspace.root)
     result = {

@@ -30,7 +30,7 @@ from pipelines.cli.overview import OrderedGroup
 from pipelines.cli.recommending import recommend
 from pipelines.cli.study import study
 from pipelines.cli.theory import theory
-from pipelines.cli.upgrading import upgrade
+from pipelines.cli.upgrading import upgrade, warn_of_older
 
 
 class GrowsetGroup(OrderedGroup):
@@ -162,6 +162,7 @@ def check(open_workspace: Callable[[], Workspace], expansions: tuple[str, ...], 
         click.echo(f"{expansion}: ok{told}")
         if warning := warn_of_seeds(recipe.classifier.seeds, recipe.verdict.folds):
             click.echo(f"{expansion}: {warning}", err=True)
+    warn_of_older(workspace)
 
 
 @main.command()
@@ -206,6 +207,7 @@ def plan(
     with progress_sink(to_stderr=as_json) as sink:
         learn = partial(show_learning_curve, workspace, sink=sink, quiet=as_json) if learning_curve else None
         found = show_plan(workspace, expansion, sink, minutes=minutes, learn=learn, quiet=as_json)
+    warn_of_older(workspace)
     if as_json:
         click.echo(json.dumps(found))
 

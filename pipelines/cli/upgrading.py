@@ -5,7 +5,14 @@ from contextlib import ExitStack
 
 import click
 
+from ops.workspaces.versions import describe_older
 from ops.workspaces.workspace import Workspace
+
+
+def warn_of_older(workspace: Workspace) -> None:
+    """Say on stderr if versions of stages are below those of this Growset."""
+    if sentence := describe_older(workspace):
+        click.echo(f"warning: {sentence}", err=True)
 
 
 @click.command()
@@ -18,13 +25,15 @@ def upgrade(open_workspace: Callable[[], Workspace], dry_run: bool) -> None:
     stages with a higher version have made is made again by the next run.
     """
     from ops.scaffold.upgrade import plan_upgrade, write_upgrade
-    from ops.workspaces.locks import exclusive_run
+    from ops.workspaces.locks import exclusive_run, require_no_stage
 
     workspace = open_workspace()
     with ExitStack() as stack:
         if not dry_run:  # a run reads both files at every stage
             for expansion in workspace.expansions:
                 stack.enter_context(exclusive_run(workspace, expansion))
+            # A stage holds no run's lock, and at its end it compares its version with params.yaml.
+            require_no_stage(workspace, sorted({*workspace.expansions, *workspace.available_recipes()}))
         if not (upgrades := plan_upgrade(workspace)):
             click.echo(f"{workspace.root}: nothing to do, it has all that this Growset needs")
             return

@@ -90,10 +90,10 @@ def tell_left_out(arms: Sequence[str], where: str = "") -> str:
 @dataclass(frozen=True, eq=False)
 class _Known:
     """What the races of a side share, read or measured once: the real images alone, and the quality of the generated
-    images by the bytes of the marks that pick them."""
+    images by their generator's number and the bytes of the marks that pick them."""
 
     read_real: Callable[[], Examples]
-    qualities: dict[bytes, Quality] = field(default_factory=dict)
+    qualities: dict[tuple[int, bytes], Quality] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, eq=False)
@@ -175,7 +175,7 @@ class _Race:
 
     def _find_quality(self, number: int, generated: np.ndarray) -> Quality:
         """Of the images that `generated` bool [n] marks, drawn by generator `number`; shared by arms."""
-        qualities, picked = self.known.qualities, generated.tobytes()
+        qualities, picked = self.known.qualities, (number, generated.tobytes())
         if picked not in qualities:
             accepted = place(self.run.inputs[ACCEPTED], number)
             qualities[picked] = measure_quality(accepted, self.contest, self.contest.training[number], generated)

@@ -65,6 +65,31 @@ def test_a_command_lists_a_remote_once_and_reads_one_state_of_it(
     assert late in list_remote(spec.path) and (mirror / late).read_bytes() == b"x" and len(looks) == 3
 
 
+def test_a_command_stops_when_another_one_has_fetched_a_newer_state(
+    tmp_path: Path, memory: fsspec.AbstractFileSystem
+) -> None:
+    spec, mirrors = make_spec("folder", "memory://bucket/images"), tmp_path / "mirrors"
+
+    def fetch_elsewhere() -> None:
+        """In a thread, which does not know of the block, as another process."""
+        other = threading.Thread(target=fetch_source, args=(spec, mirrors))
+        other.start()
+        other.join()
+
+    with listed_once():
+        found = fetch_source(spec, mirrors)
+        fetch_elsewhere()
+        assert fetch_source(spec, mirrors) == found, "the same state may be fetched meanwhile"
+        memory.rm(memory.find("/bucket/images/train/ant")[0])
+        fetch_elsewhere()
+        with pytest.raises(
+            EnvironmentFault, match=r"fetched a newer state of memory://bucket/images meanwhile; run it"
+        ):
+            fetch_source(spec, mirrors)
+    with listed_once():
+        assert fetch_source(spec, mirrors) == found
+
+
 def test_only_changed_files_are_fetched_and_deleted_ones_removed(
     tmp_path: Path, memory: fsspec.AbstractFileSystem, monkeypatch: pytest.MonkeyPatch
 ) -> None:

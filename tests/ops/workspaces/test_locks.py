@@ -23,6 +23,7 @@ from ops.workspaces.locks import (
     one_committer,
 )
 from ops.workspaces.workspace import Workspace
+from tests.workspaces import growset
 
 ROOT = Path(__file__).parents[3]
 HOLD = """
@@ -126,3 +127,15 @@ def test_a_second_ui_is_refused_with_the_address_of_the_first_until_that_has_end
         pytest.raises(EnvironmentFault, match="already on http://127.0.0.1:31; open it"),
     ):
         exclusive_ui(workspace, "http://127.0.0.1:32").__enter__()
+
+
+@pytest.mark.parametrize("expansion", ["base", "idle"])
+def test_an_upgrade_waits_for_no_stage_and_changes_nothing_while_one_runs(workspace: Workspace, expansion: str) -> None:
+    """Of an expansion that is no longer active, too; a finished stage is in nobody's way."""
+    before = (workspace.root / "params.yaml").read_bytes()
+    with exclusive(workspace, expansion, "scorer"):
+        refused = growset(workspace.root, "upgrade")
+    assert refused.exit_code == 3 and not refused.stdout
+    assert f"stage scorer of '{expansion}' is being run by another process; wait for it" in refused.stderr
+    assert (workspace.root / "params.yaml").read_bytes() == before and not (workspace.root / "dvc.yaml").exists()
+    assert growset(workspace.root, "upgrade").exit_code == 0

@@ -124,6 +124,27 @@ def test_a_generator_of_whose_images_the_arm_sees_none_does_not_stand_for_the_ot
     assert (log["real"], log["generated"]) == (10, 20) and asked == [place(Path("accepted"), 1)]
 
 
+def test_equal_marks_of_two_generators_have_two_qualities(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An arm that relabels sees what the first one drew, another arm what the second one drew, at the same places."""
+    images, labels, marks = np.zeros((30, 1, 4, 4), np.uint8), np.arange(30) % 2, np.arange(30) >= 10
+    second = Examples(images, labels, np.ones(30), marks)
+    training = replace(second, only_relabelled=marks), second
+    relabelling = {
+        "targets": {"kind": "teacher", "of": "hard", "relabel": True},
+        "strength": "auto",
+        "real_weight": 5.0,
+    }
+    arms = parse({"first": relabelling, "second": {**SIMCLR, "real_weight": 5.0}})
+    held = np.zeros((20, 1, 4, 4), np.uint8), np.arange(20) % 2
+    contest = Contest(arms, training, 0, held, ClassifierSettings(), "accuracy", 2, Path("unused"))
+    measured = {place(Path("accepted"), number): Quality(variation=0.1 * number) for number in (0, 1)}
+    monkeypatch.setattr(controlled, "measure_quality", lambda accepted, *_: measured[accepted])
+    monkeypatch.setattr(controlled, "hold_rounds", lambda side, *_, **__: Halving(side.choices[0], {}))
+    run: Any = SimpleNamespace(stage=EXPANDED, runtime=Runtime(), inputs={"accepted_images": Path("accepted")})
+    logs = controlled.settle_automatic(run, contest).entries["controller"]
+    assert {name: log["quality"]["variation"] for name, log in logs.items()} == {"first": 0.0, "second": 0.1}
+
+
 RACING: dict[str, dict[str, Any]] = {
     BASELINES: {"real": {}, "a": {"strength": "auto"}, "b": {"strength": "auto", "pairing": "cutmix"}, "c": SIMCLR},
     EXPANDED: {
