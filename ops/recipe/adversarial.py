@@ -53,4 +53,3 @@ class AdversarialSettings(TrainedSettings):
 
 
 LATENT = 100  # as published for DCGAN
-GROUP = 4  # images that stay together where a batch is cut: a norm over one alone, or its deviation, says nothing

@@ -9,12 +9,13 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
-from ops.recipe.adversarial import GROUP, AdversarialSettings
+from ops.recipe.adversarial import AdversarialSettings
 from ops.recipe.learning import EmaDecay
 from ops.settings.section import Count, Fraction, Positive
 
 LATENT = 64
 LEAST_PENALTY = 0.1  # where none is given
+GROUP = 4  # images of one class whose deviation the critic sees: no cut of a batch parts them
 EVERY = 16  # critic's steps of which one has the penalty of its steepness
 
 

@@ -30,7 +30,7 @@ from ops.generators.adversarial.losses import Augment, CriticTerms, MakerTerms
 from ops.generators.adversarial.pair import Pair, frozen
 from ops.generators.batches import draw_batch
 from ops.machine.precision import compute_in
-from ops.recipe.adversarial import GROUP, AdversarialSettings
+from ops.recipe.adversarial import AdversarialSettings
 from ops.training.microbatches import cut_batch, in_parts
 
 REAL, CRITICS, MAKERS = range(3)  # streams of a step: real images, those made for the critic's step, and the maker's
@@ -70,6 +70,7 @@ class Game:
     """
 
     betas: tuple[float, float] = BETAS
+    group = 32  # rows that no cut of a batch parts: batch norms over fewer are noise
 
     def __init__(
         self,
@@ -137,8 +138,8 @@ class Game:
         return torch.cat(list(self.given.pool.map(make, parts) if on_cpu else map(make, parts)))
 
     def cut(self, count: int) -> list[slice]:
-        """The parts of `count` rows, by the numbers of an image, whatever a network is given; GROUP stay together."""
-        return cut_batch(count, self.images[0].numel(), GROUP)
+        """The parts of `count` rows, by the numbers of an image, whatever a network is given."""
+        return cut_batch(count, self.images[0].numel(), self.group)
 
     def compute_in_parts(self, network: nn.Module) -> Callable[..., Tensor]:
         """The network of the rows of its arguments, computed in parts: by several threads on the CPU, else in turn."""

@@ -20,8 +20,7 @@ from ops.generators.batches import draw_batch
 from ops.generators.stylegan2.adaptation import MOST, Adaptation
 from ops.generators.stylegan2.augmentation import augment, draw_numbers
 from ops.generators.stylegan2.losses import find_steepness
-from ops.recipe.adversarial import GROUP
-from ops.recipe.stylegan2 import EVERY, StyleGan2Settings
+from ops.recipe.stylegan2 import EVERY, GROUP, StyleGan2Settings
 
 BETAS = (0.0, 0.99)  # of AdamW, as published
 
@@ -48,6 +47,7 @@ class StyleGame(Game):
     """The shared game with these losses."""
 
     betas = BETAS
+    group = GROUP
 
     def __init__(self, pair: StylePair, settings: StyleGan2Settings, given: Given) -> None:
         super().__init__(pair, settings, given, augment=pair.augment)

@@ -24,6 +24,12 @@ NAMES = ["a", "b", "c"]
 HALVES = slice(0, 8), slice(8, 16)
 
 
+@pytest.fixture(autouse=True)
+def cut_small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The batches of these tests are smaller than the least part of a batch."""
+    monkeypatch.setattr(Game, "group", 4)
+
+
 @pytest.fixture(scope="module")
 def pool() -> Iterator[ThreadPoolExecutor]:
     with use_threads(2), start_threads() as found:
@@ -75,6 +81,17 @@ def test_mode_seeking_adds_how_far_latents_differ_relative_to_the_images_of_pair
     found = torch.stack([find_sameness(made[half], z[half], labels[half]) for half in HALVES])
     expected = plain.find_maker_loss(2) + 0.3 * found.mean()
     torch.testing.assert_close(seeking.find_maker_loss(2), expected, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("side", [28, 64])
+@pytest.mark.parametrize("size", [8, 16, 32, 48, 64, 100])
+def test_batch_norms_see_32_images_or_the_whole_batch(
+    size: int, side: int, pool: ThreadPoolExecutor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.undo()
+    game = make_game(pool)
+    game.images = torch.zeros(10, 3, side, side)
+    assert min(rows.stop - rows.start for rows in game.cut(size)) >= min(size, 32)
 
 
 @pytest.mark.parametrize("spectral", [True, False])
