@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field, field_validator
+from pydantic import AfterValidator, BeforeValidator, Field, field_validator
 
 from ops.recipe.schema import ArmName
 from ops.settings.section import Count, Section
@@ -19,6 +19,7 @@ from ops.study.unlabelled import KEY as UNLABELLED
 
 PER_CLASS = "data.images_per_class"
 Arms = Annotated[tuple[ArmName, ...], Field(strict=False, min_length=1), AfterValidator(refuse_repeats)]
+Others = Annotated[Arms, BeforeValidator(lambda names: [names] if isinstance(names, str) else names)]
 
 
 class Images(Section):
