@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import polars as pl
 
-from ops.recipe.arms import Arm
+from ops.recipe.arms import AUTO, Arm
 from ops.recipe.automatic import list_automatic
 from ops.study.design import ClassifierPart
 from ops.study.measures import MEASURES, name_measure
@@ -124,10 +124,6 @@ def _format_choices(
                 name: own.filter(pl.col("measure") == name).sort("seed")["value"].to_list()
                 for name in ("chosen_strength", "chosen_real_weight", "uses_generated", "race_steps")
             }
-            used = found["uses_generated"]
-            told = (
-                "" if arm not in expanded else f"{sum(map(bool, used))} of {len(used)}" if None not in used else "all"
-            )
             cost = [value for value in found["race_steps"] if value is not None]
             rows.append(
                 [
@@ -136,12 +132,25 @@ def _format_choices(
                     arm,
                     _list_values(found["chosen_strength"]),
                     _list_values(found["chosen_real_weight"]),
-                    told or NOTHING,
+                    _tell_used(expanded.get(arm), found["uses_generated"]),
                     f"{100 * float(np.mean(cost)):.0f} %" if cost else NOTHING,
                 ]
             )
     heads = [part.varies, "steps", "arm", "strength", "N", "seeds with generated images", "races"]
     return format_table(heads, rows)
+
+
+def _tell_used(arm: Arm | None, used: Sequence[float | None]) -> str:
+    """In how many seeds an arm of the expanded side used generated images; a seed without a generator decided nothing.
+
+    used: by seed, None where nothing was decided. "all" of an arm that must use them.
+    """
+    if arm is None:
+        return NOTHING
+    if arm.real_weight != AUTO:
+        return "all"
+    decided = [value for value in used if value is not None]
+    return f"{sum(map(bool, decided))} of {len(decided)}"
 
 
 def _list_trained(part: ClassifierPart, setting: str, arms: Sequence[str]) -> list[str]:

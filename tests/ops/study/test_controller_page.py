@@ -94,6 +94,21 @@ def test_the_page_tells_the_choices_their_cost_and_the_regret(part: ClassifierPa
     assert regret[2][4].endswith(": strong, grown")
 
 
+def test_a_seed_without_a_generator_is_not_told_as_one_that_used_it(part: ClassifierPart) -> None:
+    refused = {name: dict(scores) for name, scores in CHOICES.items()}
+    for name, kept in (("chosen_real_weight", None), ("uses_generated", 0.0), ("race_steps", 0.43)):
+        refused[name]["grown-auto"] = [kept, None]
+    found = pl.concat([table({KEY: ACCURACY}), *(table({KEY: scores}, name) for name, scores in refused.items())])
+
+    def tell(part: ClassifierPart) -> str:
+        (chosen,) = (each for each in read_tables(render(part, found)) if each[0][-1] == "races")
+        return chosen[2][5]
+
+    assert tell(part) == "0 of 1"
+    expanded = {**ARMS["expanded"], "grown-auto": {**SIMCLR, "strength": "auto", "real_weight": 3.0}}
+    assert tell(build_part(**{**ARMS, "expanded": expanded}, ensembles={})) == "all", "it has no choice"
+
+
 def test_a_setting_tells_no_choice_of_an_arm_that_it_leaves_out() -> None:
     part = build_part(**ARMS, ensembles={}, leave_out={"10": ["grown-auto"]})
     tables = read_tables(render(part, build_table().filter(pl.col("arm") != "grown-auto")))
@@ -105,7 +120,7 @@ def test_arms_that_choose_by_races_are_not_among_the_best_fixed_ones(part: Class
     assert list_rivals(part, ["plain", "auto", "grown-auto", "grown"]) == ["plain", "grown"]
     better = {**ACCURACY, "grown-auto": [0.99, 0.99]}
     differences = read_tables(render(part, table({KEY: better})))[1]
-    assert differences[1][2].endswith(": grown − plain")
+    assert [cell.partition(": ")[2] for cell in differences[1][2:4]] == ["grown − weak", "grown − plain"]
 
 
 def test_ranks_are_correlated_seed_by_seed_over_the_arms_that_have_a_score() -> None:
