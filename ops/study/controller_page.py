@@ -1,7 +1,8 @@
 """What a study's page says of arms that leave their settings to the controller: its choices, their cost, its regret.
 
-Regret is the arm's difference to fixed arms with the same trainer: to the one that is best on the evaluation images,
-which nobody could have chosen, and to the one that each seed's validation would have chosen after training them all.
+Regret is the arm's difference to the fixed arms that it chooses among, which equal it but for what it leaves open: to
+the one that is best on the evaluation images, which nobody could have chosen, and to the one that each seed's
+validation would have chosen after training them all.
 """
 
 from __future__ import annotations
@@ -13,7 +14,9 @@ import numpy as np
 import polars as pl
 
 from ops.recipe.arms import AUTO, Arm
-from ops.recipe.automatic import list_automatic
+from ops.recipe.automatic import is_automatic, list_automatic, may_fall_back, settle_arm
+from ops.recipe.counterparts import simplify
+from ops.recipe.strength import read_strength
 from ops.study.design import ClassifierPart
 from ops.study.measures import MEASURES, name_measure
 from ops.study.summary import (
@@ -52,7 +55,7 @@ def render_controller(
     fixed = {arm: list_fixed(arm, baselines, expanded) for arm in asking}
     unit = measure.step and f", in {measure.step}"
     best, chosen = (
-        "the fixed arm that is best on evaluation images",
+        "the fixed arm that is best on evaluation images (picked on these images)",
         "the fixed one that validation chooses at each seed",
     )
     rows = []
@@ -69,8 +72,8 @@ def render_controller(
             rows.append([setting, f"{steps:,}", arm, *shown])
     return [
         *lines,
-        f"The controller's arms minus fixed ones with the same trainer in {name_measure(name)}{unit}, paired by seed,"
-        " with 95 % intervals over the seeds:",
+        f"The controller's arms minus the fixed ones that they choose among in {name_measure(name)}{unit}, paired by"
+        " seed, with 95 % intervals over the seeds:",
         "",
         *format_table([part.varies, "steps", "arm", best, chosen], rows),
         "",
@@ -78,10 +81,24 @@ def render_controller(
 
 
 def list_fixed(arm: str, baselines: Mapping[str, Arm], expanded: Mapping[str, Arm]) -> list[str]:
-    """The arms whose settings an automatic one chooses among: of its trainer, on real images if it is a baseline."""
-    sides = {**baselines, **expanded} if arm in expanded else dict(baselines)
-    trainer, asking = sides[arm].trainer, list_automatic(sides)
-    return [name for name, each in sides.items() if each.trainer == trainer and name not in asking]
+    """The arms that an automatic one chooses among: equal but for what is auto, and where it may leave generated images
+    out, these arms on real images alone."""
+    if arm in baselines:
+        return [name for name, each in baselines.items() if _is_chosen(baselines[arm], each)]
+    own = expanded[arm]
+    found = [name for name, each in expanded.items() if _is_chosen(own, each)]
+    alone = [name for name, each in baselines.items() if may_fall_back(own) and _is_chosen(simplify(own), each)]
+    return [*alone, *found]
+
+
+def _is_chosen(asking: Arm, fixed: Arm) -> bool:
+    """Whether `fixed` is `asking` with numbers in the place of auto."""
+    if is_automatic(fixed):
+        return False
+    settled = settle_arm(asking, strength=read_strength(fixed.strength)) if asking.strength == AUTO else asking
+    if may_fall_back(asking):
+        settled = settled.model_copy(update={"real_weight": fixed.real_weight})
+    return settled.spell_out() == fixed.spell_out()
 
 
 def find_regret(

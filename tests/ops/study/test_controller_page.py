@@ -61,10 +61,25 @@ def read_arms() -> tuple[dict[str, Arm], ...]:
     return tuple({name: Arm.model_validate(keys) for name, keys in arms.items()} for arms in ARMS.values())
 
 
-def test_an_arm_is_compared_with_fixed_ones_of_its_trainer_and_side() -> None:
+def test_an_arm_is_compared_with_fixed_ones_that_equal_it_but_for_what_is_auto() -> None:
     baselines, expanded = read_arms()
     assert list_fixed("auto", baselines, expanded) == ["strong", "weak"]
     assert list_fixed("grown-auto", baselines, expanded) == ["strong", "weak", "grown"]
+    half = {**SIMCLR, "strength": 0.5}
+    others = {
+        "placebo": {**half, "real_weight": 1.0, "placebo": "augmented"},
+        "views": {**SIMCLR, "augmentation": {"kind": "views", "crop": 0.3}, "real_weight": 1.0},
+        "moco": {"trainer": "moco", "real_weight": 1.0},
+        "few": {**half, "real_weight": 1.0, "ratio": 0.5},
+        "heavy": {**half, "real_weight": 30.0},
+        "mixed": half,
+        "strength-auto": {**SIMCLR, "strength": "auto", "real_weight": 1.0},
+        "weight-auto": {**half, "real_weight": "auto"},
+    }
+    expanded |= {name: Arm.model_validate(keys) for name, keys in others.items()}
+    assert list_fixed("grown-auto", baselines, expanded) == ["strong", "weak", "grown", "heavy", "mixed"]
+    assert list_fixed("strength-auto", baselines, expanded) == ["grown"], "it must use them, at its own weight"
+    assert list_fixed("weight-auto", baselines, expanded) == ["strong", "weak", "heavy", "mixed"]
 
 
 def test_regret_is_to_the_best_mean_and_to_what_each_seeds_validation_would_have_chosen() -> None:
