@@ -156,3 +156,12 @@ def test_ranks_are_correlated_seed_by_seed_over_the_arms_that_have_a_score() -> 
     (shown,) = [each for each in read_tables(render(part, both)) if "alignment + uniformity" in each[0]]
     assert shown[0] == ["setting", "steps", "alignment", "uniformity", "alignment + uniformity"]
     assert shown[1] == ["10", "400", "+0.00 ± 12.71", "–", "+0.00 ± 12.71"]
+
+
+def test_an_arm_that_says_auto_is_not_ranked_because_its_network_may_be_that_of_another_arm() -> None:
+    arms = {name: [value, value] for value, name in enumerate("abcd")} | {"auto": [99.0, 99.0]}
+    found = pl.concat([table({KEY: arms}, "alignment"), table({KEY: {**arms, "auto": [-1.0, -1.0]}})])
+    baselines = {name: SIMCLR for name in "abcd"} | {"auto": {**SIMCLR, "strength": "auto"}}
+    part = build_part(baselines=baselines, expanded={}, measures=["accuracy", "alignment"], ensembles={})
+    assert read_tables(render(part, found))[-1] == [["setting", "steps", "alignment"], ["10", "400", "+1.00 ± 0.00"]]
+    assert "the fixed arms that learn without labels" in "".join(render(part, found))
