@@ -15,6 +15,7 @@ import polars as pl
 
 from ops.recipe.arms import AUTO, Arm
 from ops.recipe.automatic import is_automatic, list_automatic, may_fall_back, settle_arm
+from ops.recipe.control import SHARE
 from ops.recipe.counterparts import simplify
 from ops.recipe.strength import read_strength
 from ops.study.design import ClassifierPart
@@ -45,7 +46,8 @@ def render_controller(
     keys = order_keys(part.steps, tuple(part.settings), dict.fromkeys(_list_keys(values)))
     lines = [
         "What the controller chose, seed by seed, and the steps of its races as a share of those of the arm's final"
-        " trainings in a recipe:",
+        f" trainings in a recipe. At most {100 * SHARE:.0f} % is for both arms together, on real images and with generated"
+        " ones, so that one of them may have more:",
         "",
         *_format_choices(part, asking, expanded, keys, table),
         "",

@@ -43,8 +43,8 @@ def render_scores(part: ClassifierPart, table: pl.DataFrame) -> list[str]:
         return []
     return [
         f"Rank correlation over the fixed arms that learn without labels of each score and {name_measure(first)}, mean"
-        " over the seeds with 95 % intervals. A good score has a large one: negative for alignment, uniformity and their"
-        " sum, positive for ARC:",
+        " over the seeds with 95 % intervals. Near −1 is good for alignment, uniformity and their sum, near +1 for"
+        " ARC:",
         "",
         *format_table([part.varies, "steps", *map(name_measure, found)], rows),
         "",
