@@ -75,10 +75,17 @@ class Bench:
 
     @cached_property
     def measures(self) -> Sequence[str]:
-        """Those of the part, what is told of the controller where an arm says auto, then the ranks of its curves."""
+        """Those of the part, then the ranks of its curves."""
         classes = len(load_source_spec(self.own.source_path(SOURCE)).class_names or ())
-        decided = DECIDED * races(self.part.baselines, self.part.expanded)
-        return [*self.part.measures, *decided, *list_rows(self.part.curves, classes)]
+        return [*self.part.measures, *list_rows(self.part.curves, classes)]
+
+    def list_measures(self, cell: Cell) -> list[str]:
+        """What is measured of a cell that is made: also its validation, where an arm says auto.
+
+        A finished cell is not made again for its validation: another arm may say auto later.
+        """
+        noted = DECIDED[:1] * races(self.part.baselines, self.part.expanded)
+        return list(dict.fromkeys([*self.measures, *cell.own, *noted]))
 
     @cached_property
     def blocks(self) -> list[Block]:
@@ -169,7 +176,8 @@ class Bench:
         cells = list[Cell]()
         for arm, identity in self.name_arms(block).items():
             numbers = range(self.count_networks(arm))
-            cells += [Cell(block, arm, number, hash_json([identity, number])) for number in numbers]
+            own = DECIDED * races({arm: {**self.part.baselines, **self.part.expanded}[arm]})
+            cells += [Cell(block, arm, number, hash_json([identity, number]), own) for number in numbers]
         for name, of in self.part.ensembles.items():
             if members := [cell.fingerprint for cell in cells if cell.arm == of]:
                 cells.append(Cell(block, name, 0, hash_json(["ensemble", *members])))

@@ -81,7 +81,7 @@ def _to_rows(bench: Bench, found: Mapping[Cell, Answers | None], seconds: float)
     return [
         Row(cell, measure, None if answers is None else find_value(answers, measure), seconds)
         for cell, answers in found.items()
-        for measure in bench.measures
+        for measure in bench.list_measures(cell)
     ]
 
 

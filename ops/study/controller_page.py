@@ -46,8 +46,8 @@ def render_controller(
     keys = order_keys(part.steps, tuple(part.settings), dict.fromkeys(_list_keys(values)))
     lines = [
         "What the controller chose, seed by seed, and the steps of its races as a share of those of the arm's final"
-        f" trainings in a recipe. At most {100 * SHARE:.0f} % is for both arms together, on real images and with generated"
-        " ones, so that one of them may have more:",
+        f" trainings in a recipe. At most {100 * SHARE:.0f} % is for both arms together, on real images and with"
+        " generated ones, so that one of them may have more:",
         "",
         *_format_choices(part, asking, expanded, keys, table),
         "",
@@ -117,10 +117,14 @@ def find_picked(
 ) -> tuple[Difference | None, Counter[str]]:
     """`arm` minus the one of `fixed` that is best on validation at a seed, over the seeds, and how often each was.
 
-    values, validation: of `average_networks`. Of equally good arms the first counts.
+    values, validation: of `average_networks`. Of equally good arms the first counts. A seed at which the validation of
+    one of `fixed` is not known, because it was trained before any arm said auto, does not count.
     """
     order = {name: place for place, name in enumerate(fixed)}
-    judged = _select(validation, key).filter(pl.col("arm").is_in(list(fixed))).drop_nulls("value")
+    among = pl.col("arm").is_in(list(fixed))
+    judged = _select(validation, key).filter(among).drop_nulls("value")
+    unknown = _select(values, key).filter(among).drop_nulls("value").join(judged, on=["seed", "arm"], how="anti")
+    judged = judged.join(unknown, on="seed", how="anti")
     ranked = judged.sort(pl.col("arm").replace_strict(order, return_dtype=pl.Int64)).sort(
         "value", descending=True, maintain_order=True
     )

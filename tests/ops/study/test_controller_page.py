@@ -95,6 +95,9 @@ def test_regret_is_to_the_best_mean_and_to_what_each_seeds_validation_would_have
     assert gap is not None and gap.mean == pytest.approx(((0.63 - 0.60) + (0.61 - 0.64)) / 2) and gap.seeds == 2
     _, tied = find_picked(values, judged, KEY, "auto", ["grown", "weak"])
     assert tied == Counter({"grown": 2}), "of equal ones the first"
+    early = judged.filter((pl.col("arm") != "strong") | (pl.col("seed") != 0))
+    gap, picked = find_picked(values, early, KEY, "grown-auto", fixed)
+    assert picked == Counter({"grown": 1}) and gap is not None and gap.seeds == 1, "it may have been the best one"
 
 
 def test_the_page_tells_the_choices_their_cost_and_the_regret(part: ClassifierPart) -> None:
