@@ -13,6 +13,10 @@ import numpy as np
 import polars as pl
 import pytest
 
+from ops.chain.parts import controlled as races
+from ops.chain.parts.controlled import Known, Settled
+from ops.classifiers.examples import Examples
+from ops.classifiers.runs import Contest
 from ops.datasets.pixels import read_split
 from ops.datasets.unlabelled import find_growing
 from ops.errors import UserError
@@ -22,8 +26,9 @@ from ops.recipe.classifiers import ClassifierSettings
 from ops.recipe.counterparts import simplify
 from ops.sources.reading import read_source
 from ops.sources.spec import load_source_spec
-from ops.stages.materialization import Runtime
+from ops.stages.materialization import Runtime, StageRun
 from ops.study import bench as bench_module
+from ops.study import controlled
 from ops.study.bench import Bench, open_bench
 from ops.study.block import _Work
 from ops.study.controlled import Decided, describe
@@ -233,6 +238,38 @@ def test_what_the_controller_chose_is_told_in_numbers() -> None:
     assert describe(arm, alone, settings, is_expanded=True) == Decided(0.25, None, False, used.race_steps)
     real = describe(simplify(arm), settle_arm(simplify(arm), strength=1.0), settings, is_expanded=False)
     assert real == Decided(1.0, None, None, (4 * 85 + 2 * 170) / 4000)
+
+
+def test_arms_that_say_auto_share_what_is_read_and_measured_in_a_block(
+    main: Workspace, hidden: Content, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read_images, given = list[str](), list[Known]()
+
+    def settle(run: StageRun, contest: Contest, known: Known) -> Settled:
+        known.read_real()
+        given.append(known)
+        return Settled({name: settle_arm(arm, strength=0.5) for name, arm in contest.arms.items()}, {})
+
+    monkeypatch.setattr(races, "read_real", lambda inputs: read_images.append(inputs["real"]))
+    monkeypatch.setattr(controlled, "settle_automatic", settle)
+    bench = open_small(main, hidden)
+    recipe = bench.build_recipe(bench.blocks[0])
+    auto = recipe.baselines["simclr-auto"]
+    contest = Contest(
+        arms={"a": auto, "b": auto},
+        training=(Examples(np.zeros((2, 1, 8, 8), np.uint8), np.arange(2), np.ones(2), np.zeros(2, bool)),),
+        first_seed=0,
+        validation=(np.zeros((2, 1, 8, 8), np.uint8), np.arange(2)),
+        settings=recipe.classifier,
+        metric="accuracy",
+        classes=2,
+        scratch=main.root / "races",
+        device="cpu",
+    )
+    inputs = {"real": main.root}
+    found = controlled.settle_arms(bench.own, recipe, contest, {"a": "one", "b": "two"}, inputs, Runtime(workers=1))
+    assert [arm.strength for arm, _ in found.values()] == [0.5, 0.5] and list(found) == ["one", "two"]
+    assert read_images == [main.root] and given[0] is given[1]
 
 
 def read(table: pl.DataFrame, measure: str) -> dict[str, float | None]:
