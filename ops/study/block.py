@@ -292,7 +292,7 @@ class _Work(Judging):
         trained = self.find_trained(arm)
         if not is_contrastive(trained):
             return None
-        held, real = (torch.from_numpy(images) for images in (self.validation[0], self.real.images))
+        held = torch.from_numpy(self.validation[0])
         return Encoder(
-            network, trained.augmentation, seed, held, real, self.recipe.classifier.precision, self.bench.runtime.device
+            network, trained.augmentation, seed, held, self.recipe.classifier.precision, self.bench.runtime.device
         )
