@@ -45,7 +45,7 @@ from ops.study.images import check_sizes, open_workspace
 from ops.study.measure_names import DECIDED
 from ops.study.pool import QUICK_POOL, SOURCE, PoolSize, put_pool, read_shape
 from ops.study.results import Block, Cell, find_missing
-from ops.study.unlabelled import choose_unlabelled, name_drawn
+from ops.study.unlabelled import choose_unlabelled, count_largest, name_drawn
 from ops.workspaces.workspace import Workspace
 
 FIRST, MIXED = "real_images", "mixed_dataset"
@@ -109,7 +109,8 @@ class Bench:
 
     def build_recipe(self, block: Block) -> Recipe:
         """The recipe of a block, with its seed and steps."""
-        found = name_drawn(self.recipes[block.setting], block.seed)
+        size = self.find_unlabelled(block.setting)
+        found = name_drawn(self.recipes[block.setting], block.seed, size, self._largest[block.setting])
         classifier = found.classifier.model_copy(update={"steps": block.steps})
         return found.model_copy(update={"seed": block.seed, "classifier": classifier})
 
@@ -158,6 +159,14 @@ class Bench:
     def find_pool_content(self, recipe: Recipe) -> str | None:
         """Content hash of the images that a recipe's prior learns from; None without one."""
         return read_content(self.own, recipe, PRIOR)
+
+    @cached_property
+    def _largest(self) -> dict[str, int]:
+        """Images of the largest class among those that each setting expands without labels."""
+        return {
+            name: count_largest(self.own, self.find_unlabelled(name), recipe.data.classes)
+            for name, recipe in self.recipes.items()
+        }
 
     @cached_property
     def _names(self) -> dict[Block, dict[str, str]]:

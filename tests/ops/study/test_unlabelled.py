@@ -149,12 +149,13 @@ def test_the_images_of_a_block_are_hidden_training_images_and_some_have_a_label(
     part["seeds"], part["settings"] = [0, 1], {"24": {}, "all": {"images.unlabelled": "all"}, "none": {}}
     bench = open_small(main, hidden)
     everything = read_source(load_source_spec(bench.own.source_path(SOURCE))).splits
-    grown = dict[tuple[str, int], set[str]]()
+    grown, known = dict[tuple[str, int], set[str]](), dict[tuple[str, int], set[str]]()
     for setting, seed in (("24", 0), ("24", 1), ("all", 0)):
         work = begin(bench, setting, seed)
         found = read_split(find_growing(work.real_images), "train")
         labelled = read_split(work.real_images, "train")
         grown[setting, seed] = set(found.rows["image_id"])
+        known[setting, seed] = set(labelled.rows["image_id"])
         assert Counter(labelled.labels.tolist()) == {0: 10, 1: 10} and work.train_counts == [10, 10]
         assert set(labelled.rows["image_id"]) < grown[setting, seed] and set(found.labels.tolist()) == {0}
         assert (work.real.labels < 0).sum() == len(grown[setting, seed]) - 20
@@ -162,6 +163,25 @@ def test_the_images_of_a_block_are_hidden_training_images_and_some_have_a_label(
         assert len(work.validation[1]) == 20
     assert len(grown["24", 0]) == len(grown["24", 1]) == 24 and grown["24", 0] != grown["24", 1]
     assert grown["24", 0] < grown["all", 0] == set(everything["train"].rows["image_id"])
+    assert known["24", 0] == known["all", 0] != known["24", 1], "settings differ in the hidden images alone"
+
+
+def test_fewer_labelled_images_are_part_of_more_however_many_are_hidden() -> None:
+    def draw(size: int | str, each: int | None) -> set[int]:
+        return set(draw_evenly(np.repeat([0, 1], 300), ("a", "b"), size, [0, 1], 0, each=each).tolist())
+
+    assert draw(100, 50) == draw(100, None) and len(draw(100, 10)) == 20
+    assert draw(100, 10) == draw(400, 10) == draw("all", 10) < draw(100, 20) == draw(400, 20) < draw(400, None)
+
+
+def test_all_images_are_stored_once_for_all_seeds_and_their_labelled_ones_for_each(
+    main: Workspace, hidden: Content
+) -> None:
+    hidden["parts"]["small"] |= {"seeds": [0, 1], "settings": {"24": {"images.unlabelled": "all"}}}
+    bench = open_small(main, hidden)
+    recipes = [bench.build_recipe(block) for block in bench.blocks]
+    assert {recipe.data.unlabelled for recipe in recipes} == {"images-unlabelled-all"}
+    assert [recipe.source for recipe in recipes] == ["images-labelled-10-seed0", "images-labelled-10-seed1"]
 
 
 def test_classes_that_are_not_kept_are_not_drawn_and_their_draw_has_another_name(
@@ -171,8 +191,8 @@ def test_classes_that_are_not_kept_are_not_drawn_and_their_draw_has_another_name
     recipe = bench.build_recipe(bench.blocks[0])
     few = recipe.model_copy(update={"data": recipe.data.model_copy(update={"classes": ("one",)})})
     plain = few.model_copy(update={"data": few.data.model_copy(update={"unlabelled": "images-unlabelled-4"})})
-    named = name_drawn(plain, 0)
-    assert named.source == named.data.unlabelled != recipe.source
+    named = name_drawn(plain, 0, 4, 4)
+    assert named.source == named.data.unlabelled != recipe.data.unlabelled
     put_unlabelled(bench.own, named, 4)
     with np.load(bench.own.root / f"{named.source}.npz") as arrays:
         assert arrays["train_labels"].tolist() == [1] * 4
@@ -224,7 +244,8 @@ def test_a_quick_run_hides_as_many_as_it_says_and_has_small_batches(
     monkeypatch.setattr(bench_module, "QUICK_BATCH", 8)
     quick, whole = (open_small(main, hidden, quick=is_quick) for is_quick in (True, False))
     recipes = [bench.build_recipe(bench.blocks[0]) for bench in (quick, whole)]
-    assert [recipe.source for recipe in recipes] == ["images-unlabelled-20-seed0", "images-unlabelled-24-seed0"]
+    assert [recipe.data.unlabelled for recipe in recipes] == [f"images-unlabelled-{n}-seed0" for n in (20, 24)]
+    assert [recipe.source for recipe in recipes] == ["images-unlabelled-20-seed0", "images-labelled-10-seed0"]
     assert [recipe.expanded["inflated"].trainer.model_dump()["batch_size"] for recipe in recipes] == [8, 12]
 
 
