@@ -231,11 +231,13 @@ def test_an_arm_that_says_auto_asks_nothing_new_of_finished_fixed_arms(main: Wor
 
 def test_a_part_without_generated_images_trains_none(main: Workspace, hidden: Content) -> None:
     part = hidden["parts"]["small"]
-    part["expanded"] = {}
+    part["expanded"], part["baselines"]["expanded-real"] = {}, {"trainer": "supervised", "augmentation": "flip_crop"}
     bench = open_small(main, hidden)
     recipe = bench.build_recipe(bench.blocks[0])
     assert list(recipe.expanded) == ["expanded"] and recipe.expanded["expanded"].trainer.kind == "simclr"
-    assert [cell.arm for cell in bench.list_cells(bench.blocks[0])] == ["plain", "simclr", "simclr-auto"]
+    arms = ["plain", "simclr", "simclr-auto", "expanded-real"]
+    assert [cell.arm for cell in bench.list_cells(bench.blocks[0])] == arms
+    assert recipe.baselines["expanded-real"].trainer.kind == "supervised", "an arm of this name is the user's own"
 
 
 def test_a_quick_run_hides_as_many_as_it_says_and_has_small_batches(
