@@ -299,25 +299,44 @@ def read(table: pl.DataFrame, measure: str) -> dict[str, float | None]:
     return dict(table.filter(pl.col("measure") == measure).select("arm", "value").iter_rows())
 
 
+def choose(monkeypatch: pytest.MonkeyPatch, arm: Callable[[Arm], Arm]) -> list[str]:
+    """Hold the races, and then let the controller have chosen this of an arm; returns the names of those that raced."""
+    raced, hold = list[str](), races.settle_automatic
+
+    def settle(run: StageRun, contest: Contest, known: Known) -> Settled:
+        found = hold(run, contest, known)
+        assert all(log["rounds"] for log in found.entries["controller"].values())
+        raced.extend(contest.arms)
+        return Settled({name: arm(each) for name, each in contest.arms.items()}, found.entries)
+
+    monkeypatch.setattr(controlled, "settle_automatic", settle)
+    return raced
+
+
 def test_a_study_scores_encoders_and_lets_an_arm_race_in_its_block(
-    main: Workspace, write: Callable[[Content], Study], hidden: Content, runtime: Runtime
+    main: Workspace,
+    write: Callable[[Content], Study],
+    hidden: Content,
+    runtime: Runtime,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    raced = choose(monkeypatch, lambda arm: settle_arm(arm, strength=1.0))
     hidden["parts"]["small"]["expanded"] = {}
     study = write(hidden)
     with one_core():
         finished = run_study(study, main, runtime)
-    assert (finished.cells, finished.missing) == (3, 0)
+    assert (finished.cells, finished.missing, raced) == (3, 0, ["simclr-auto"])
     for measure, low, high in (("alignment", 0, 4), ("uniformity", -8, 0), ("relative_confusion", 0, 100)):
         found = read(finished.table, measure)
         assert found.pop("plain") is None and found.keys() == {"simclr", "simclr-auto"}
         assert all(value is not None and low <= value <= high for value in found.values()), found
     told = finished.table.filter(pl.col("arm") == "simclr-auto")
-    (chosen,) = told.filter(pl.col("measure") == "chosen_strength")["value"]
-    assert chosen in (1.0, 0.5) and set(read(finished.table, "chosen_strength")) == {"simclr-auto"}
+    assert told.filter(pl.col("measure") == "chosen_strength")["value"].to_list() == [1.0]
+    assert set(read(finished.table, "chosen_strength")) == {"simclr-auto"}
     assert read(finished.table, "race_steps")["simclr-auto"] == 2 / 28
-    assert all(value is not None and 0 <= value <= 1 for value in read(finished.table, "validation").values())
-    if chosen == 1:
-        assert read(finished.table, "accuracy")["simclr-auto"] == read(finished.table, "accuracy")["simclr"]
+    for measure in ("accuracy", "alignment", "validation"):
+        found = read(finished.table, measure)
+        assert found["simclr-auto"] == found["simclr"] is not None, "at strength 1 it is the published arm"
     assert not list(main.root.glob(".growset/studies/**/*-controller")), "races of finished blocks are deleted"
     page = write_page(study, finished).read_text(encoding="utf-8")
     assert "What the controller chose, seed by seed" in page and "| 24 | 14 | simclr-auto |" in page
@@ -326,17 +345,27 @@ def test_a_study_scores_encoders_and_lets_an_arm_race_in_its_block(
 
 @pytest.mark.slow
 def test_an_arm_with_generated_images_finds_the_races_of_its_counterpart(
-    main: Workspace, write: Callable[[Content], Study], hidden: Content, runtime: Runtime
+    main: Workspace,
+    write: Callable[[Content], Study],
+    hidden: Content,
+    runtime: Runtime,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     study, lines = write(hidden), list[str]()
+
+    def leave_out(arm: Arm) -> Arm:
+        settled = settle_arm(simplify(arm), strength=1.0)
+        return leave_out_generated(settled) if arm.real_weight == "auto" else settled
+
+    raced = choose(monkeypatch, leave_out)
     with one_core():
         finished = run_study(study, main, replace(runtime, sink=lines.append))
-    assert (finished.cells, finished.missing) == (5, 0), lines
+    assert (finished.cells, finished.missing, raced) == (5, 0, ["simclr-auto", "adainf-auto"]), lines
     used, shares = (read(finished.table, name) for name in ("uses_generated", "race_steps"))
-    assert used["adainf-auto"] in (0.0, 1.0) and used["simclr-auto"] is None and "inflated" not in used
+    assert used["adainf-auto"] == 0 and used["simclr-auto"] is None and "inflated" not in used
     assert (shares["simclr-auto"], shares["adainf-auto"]) == (2 / 28, (2 + 12) / 28)
     accuracy = read(finished.table, "accuracy")
-    assert used["adainf-auto"] or accuracy["adainf-auto"] == accuracy["simclr-auto"], "then it is its counterpart"
+    assert accuracy["adainf-auto"] == accuracy["simclr-auto"] == accuracy["simclr"], "it is its counterpart"
     assert any("adainf-auto, on real images alone: after 1 steps" in line for line in lines)
     assert any(" are kept from earlier ones" in line for line in lines)
     assert "| 24 | 14 | adainf-auto |" in write_page(study, finished).read_text(encoding="utf-8")
