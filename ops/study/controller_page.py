@@ -46,8 +46,8 @@ def render_controller(
     keys = order_keys(part.steps, tuple(part.settings), dict.fromkeys(_list_keys(values)))
     lines = [
         "What the controller chose, seed by seed, and the steps of its races as a share of those of the arm's final"
-        f" trainings in a recipe. At most {100 * SHARE:.0f} % is for both arms together, on real images and with"
-        " generated ones, so that one of them may have more:",
+        f" trainings in a recipe. The cap of {100 * SHARE:.0f} % is over both arms together, on real images and with"
+        " generated ones, so one of them may lie above it:",
         "",
         *_format_choices(part, asking, expanded, keys, table),
         "",

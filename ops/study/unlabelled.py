@@ -30,7 +30,8 @@ def hide_labels(content: Mapping[str, Any], size: PoolSize | None, here: str, *,
     """A recipe's content that expands so many images without their labels; as it is where `size` is None.
 
     grows: whether the study trains arms with generated images; else the one that a recipe must have, and its
-    counterpart, under a name that no arm has, learn without labels. UserError for a recipe that has such images of its own; `here` begins it.
+    counterpart, under a name that no arm has, learn without labels. UserError for a recipe that has such images of its
+    own; `here` begins it.
     """
     data = content.get("data") or {}
     named = data.get("unlabelled") if isinstance(data, Mapping) else None

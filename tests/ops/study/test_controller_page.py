@@ -110,7 +110,7 @@ def test_the_page_tells_the_choices_their_cost_and_the_regret(part: ClassifierPa
     assert [row[3].partition(" ±")[0] for row in regret[1:]] == ["+0.0", "-2.0"]
     assert [row[3].partition(": ")[2] for row in regret[1:]] == ["weak", "grown"]
     assert regret[2][4].endswith(": strong, grown")
-    assert any("At most 30 % is for both arms together" in line for line in lines), "17 % and 43 %"
+    assert any("The cap of 30 % is over both arms together" in line for line in lines), "17 % and 43 %"
 
 
 def test_a_seed_without_a_generator_is_not_told_as_one_that_used_it(part: ClassifierPart) -> None:
