@@ -26,7 +26,6 @@ from ops.recipe.automatic import is_automatic
 from ops.recipe.counterparts import list_teachers
 from ops.recipe.fingerprints import stage_settings
 from ops.recipe.grid import set_numbers
-from ops.recipe.ingredients.contrastive import ContrastiveTrainer
 from ops.recipe.pool_arms import needs_encoder, sees_pool
 from ops.recipe.ratios import check_smallest_ratios
 from ops.recipe.schema import Recipe
@@ -35,7 +34,7 @@ from ops.recipe.variants import check_class_sizes
 from ops.sources.reading import hash_source
 from ops.sources.spec import load_source_spec
 from ops.stages.materialization import Runtime
-from ops.study.budget import pick_setting
+from ops.study.budget import pick_setting, shrink_trainers
 from ops.study.changes import races
 from ops.study.controlled import list_races
 from ops.study.corrupted import Corrupted
@@ -50,7 +49,6 @@ from ops.workspaces.workspace import Workspace
 
 FIRST, MIXED = "real_images", "mixed_dataset"
 NAMED_FIRST = (FIRST, "expansion_plan")  # in fingerprints, so that results outlive another order of the chain
-QUICK_BATCH = 16  # images of a step of a quick run's contrastive training, at most
 QUICK_IMAGES = 50  # of each class that a quick run evaluates on, at most
 VERSION = 1  # raise it where the study itself, its measures included, gives another value for the same settings
 
@@ -191,22 +189,6 @@ class Bench:
             if members := [cell.fingerprint for cell in cells if cell.arm == of]:
                 cells.append(Cell(block, name, 0, hash_json(["ensemble", *members])))
         return cells
-
-
-def shrink_trainers(recipe: Recipe, steps: int) -> Recipe:
-    """The recipe with `steps` steps and epochs, and small batches, in every trainer that has some of its own."""
-
-    def shrink(arm: Arm) -> Arm:
-        own, trainer = set(type(arm.trainer).model_fields), arm.trainer
-        small: dict[str, Any] = dict.fromkeys({"epochs", "steps"} & own, steps)
-        if isinstance(trainer, ContrastiveTrainer):
-            small["batch_size"] = min(trainer.batch_size, QUICK_BATCH)
-        return arm.model_copy(update={"trainer": trainer.model_copy(update=small)})
-
-    sides = {
-        side: {name: shrink(arm) for name, arm in getattr(recipe, side).items()} for side in ("baselines", "expanded")
-    }
-    return recipe.model_copy(update=sides)
 
 
 class _Given:

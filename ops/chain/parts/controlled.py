@@ -65,7 +65,7 @@ def settle_automatic(run: StageRun, contest: Contest, known: Known | None = None
     """
     arms, settled, logs = dict(contest.arms), dict[str, Any](), dict[str, Any]()
     racing = replace(contest, scratch=contest.scratch.with_name(f"{contest.scratch.name}-controller"))
-    known = know_nothing(run.inputs) if known is None else known
+    known = know_nothing(run) if known is None else known
     for name in list_automatic(arms):
         arms[name], logs[name] = _Race(run, racing, name, known).settle()
         settled[name] = describe_settled(arms[name])
@@ -99,9 +99,9 @@ class Known:
     qualities: dict[bytes, Quality] = field(default_factory=dict)
 
 
-def know_nothing(inputs: Mapping[str, Path]) -> Known:
-    """Where nothing has been read or measured yet; inputs: folders of the stages before."""
-    return Known(cache(lambda: read_real(inputs)))
+def know_nothing(run: StageRun) -> Known:
+    """Where nothing of the images of a run has been read or measured yet."""
+    return Known(cache(lambda: read_real(run.inputs)))
 
 
 @dataclass(frozen=True, eq=False)

@@ -27,8 +27,7 @@ from ops.recipe.counterparts import simplify
 from ops.sources.reading import read_source
 from ops.sources.spec import load_source_spec
 from ops.stages.materialization import Runtime, StageRun
-from ops.study import bench as bench_module
-from ops.study import controlled
+from ops.study import budget, controlled
 from ops.study.bench import Bench, open_bench
 from ops.study.block import _Work
 from ops.study.controlled import Decided, describe
@@ -243,7 +242,7 @@ def test_a_part_without_generated_images_trains_none(main: Workspace, hidden: Co
 def test_a_quick_run_hides_as_many_as_it_says_and_has_small_batches(
     main: Workspace, hidden: Content, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(bench_module, "QUICK_BATCH", 8)
+    monkeypatch.setattr(budget, "QUICK_BATCH", 8)
     quick, whole = (open_small(main, hidden, quick=is_quick) for is_quick in (True, False))
     recipes = [bench.build_recipe(bench.blocks[0]) for bench in (quick, whole)]
     assert [recipe.data.unlabelled for recipe in recipes] == [f"images-unlabelled-{n}-seed0" for n in (20, 24)]
