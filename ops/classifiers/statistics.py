@@ -8,6 +8,7 @@ mean over equal batches. Weights stay as they are, and no label is looked at.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 
 import torch
 from torch import nn
@@ -29,19 +30,32 @@ def reestimate_statistics(network: nn.Module, images: torch.Tensor, *, precision
     images : uint8 [n, C, H, W] in 0..255; of more than MOST every so manieth is used.
     precision : `fp32` or `bf16`, as in the training.
     """
-    norms = [module for module in network.modules() if isinstance(module, _BatchNorm)]
-    if not norms:
+    if not _list_norms(network):
         return
     chosen = images[:: math.ceil(len(images) / MOST)]
+    batches = torch.tensor_split(chosen, math.ceil(len(chosen) / AT_ONCE))
+    shown = (normalise(batch.to(device)) for batch in batches)
+    average_statistics(network, shown, precision=precision, device=device)
+
+
+@torch.no_grad()
+def average_statistics(network: nn.Module, batches: Iterable[torch.Tensor], *, precision: str, device: str) -> None:
+    """As `reestimate_statistics`, over batches float [n, C, H, W] of images as the network sees them."""
+    if not (norms := _list_norms(network)):
+        return
     momenta = [norm.momentum for norm in norms]
     for norm in norms:
         norm.reset_running_stats()
         norm.momentum = None  # the plain mean over batches
     network.train()
-    for batch in torch.tensor_split(chosen, math.ceil(len(chosen) / AT_ONCE)):
-        views = normalise(batch.to(device)).contiguous(memory_format=torch.channels_last)
+    for batch in batches:
+        views = batch.to(device).contiguous(memory_format=torch.channels_last)
         with compute_in(precision, device):
             network(views)
     for norm, momentum in zip(norms, momenta, strict=True):
         norm.momentum = momentum
     network.eval()
+
+
+def _list_norms(network: nn.Module) -> list[_BatchNorm]:
+    return [module for module in network.modules() if isinstance(module, _BatchNorm)]

@@ -26,7 +26,6 @@ from ops.recipe.automatic import is_automatic
 from ops.recipe.counterparts import list_teachers
 from ops.recipe.fingerprints import stage_settings
 from ops.recipe.grid import set_numbers
-from ops.recipe.ingredients.contrastive import ContrastiveTrainer
 from ops.recipe.pool_arms import needs_encoder, sees_pool
 from ops.recipe.ratios import check_smallest_ratios
 from ops.recipe.schema import Recipe
@@ -35,7 +34,7 @@ from ops.recipe.variants import check_class_sizes
 from ops.sources.reading import hash_source
 from ops.sources.spec import load_source_spec
 from ops.stages.materialization import Runtime
-from ops.study.budget import pick_setting
+from ops.study.budget import pick_setting, shrink_trainers
 from ops.study.changes import races
 from ops.study.controlled import list_races
 from ops.study.corrupted import Corrupted
@@ -45,12 +44,11 @@ from ops.study.images import check_sizes, open_workspace
 from ops.study.measure_names import DECIDED
 from ops.study.pool import QUICK_POOL, SOURCE, PoolSize, put_pool, read_shape
 from ops.study.results import Block, Cell, find_missing
-from ops.study.unlabelled import choose_unlabelled, name_drawn
+from ops.study.unlabelled import choose_unlabelled, count_largest, name_drawn
 from ops.workspaces.workspace import Workspace
 
 FIRST, MIXED = "real_images", "mixed_dataset"
 NAMED_FIRST = (FIRST, "expansion_plan")  # in fingerprints, so that results outlive another order of the chain
-QUICK_BATCH = 16  # images of a step of a quick run's contrastive training, at most
 QUICK_IMAGES = 50  # of each class that a quick run evaluates on, at most
 VERSION = 1  # raise it where the study itself, its measures included, gives another value for the same settings
 
@@ -75,10 +73,17 @@ class Bench:
 
     @cached_property
     def measures(self) -> Sequence[str]:
-        """Those of the part, what is told of the controller where an arm says auto, then the ranks of its curves."""
+        """Those of the part, then the ranks of its curves."""
         classes = len(load_source_spec(self.own.source_path(SOURCE)).class_names or ())
-        decided = DECIDED * races(self.part.baselines, self.part.expanded)
-        return [*self.part.measures, *decided, *list_rows(self.part.curves, classes)]
+        return [*self.part.measures, *list_rows(self.part.curves, classes)]
+
+    def list_measures(self, cell: Cell) -> list[str]:
+        """What is measured of a cell that is made: also its validation, where an arm says auto.
+
+        A finished cell is not made again for its validation: another arm may say auto later.
+        """
+        noted = DECIDED[:1] * races(self.part.baselines, self.part.expanded)
+        return list(dict.fromkeys([*self.measures, *cell.own, *noted]))
 
     @cached_property
     def blocks(self) -> list[Block]:
@@ -102,7 +107,8 @@ class Bench:
 
     def build_recipe(self, block: Block) -> Recipe:
         """The recipe of a block, with its seed and steps."""
-        found = name_drawn(self.recipes[block.setting], block.seed)
+        size = self.find_unlabelled(block.setting)
+        found = name_drawn(self.recipes[block.setting], block.seed, size, self._largest[block.setting])
         classifier = found.classifier.model_copy(update={"steps": block.steps})
         return found.model_copy(update={"seed": block.seed, "classifier": classifier})
 
@@ -153,6 +159,14 @@ class Bench:
         return read_content(self.own, recipe, PRIOR)
 
     @cached_property
+    def _largest(self) -> dict[str, int]:
+        """Images of the largest class among those that each setting expands without labels."""
+        return {
+            name: count_largest(self.own, self.find_unlabelled(name), recipe.data.classes)
+            for name, recipe in self.recipes.items()
+        }
+
+    @cached_property
     def _names(self) -> dict[Block, dict[str, str]]:
         found = {}
         for block in self.blocks:
@@ -169,27 +183,12 @@ class Bench:
         cells = list[Cell]()
         for arm, identity in self.name_arms(block).items():
             numbers = range(self.count_networks(arm))
-            cells += [Cell(block, arm, number, hash_json([identity, number])) for number in numbers]
+            own = DECIDED * races({arm: {**self.part.baselines, **self.part.expanded}[arm]})
+            cells += [Cell(block, arm, number, hash_json([identity, number]), own) for number in numbers]
         for name, of in self.part.ensembles.items():
             if members := [cell.fingerprint for cell in cells if cell.arm == of]:
                 cells.append(Cell(block, name, 0, hash_json(["ensemble", *members])))
         return cells
-
-
-def shrink_trainers(recipe: Recipe, steps: int) -> Recipe:
-    """The recipe with `steps` steps and epochs, and small batches, in every trainer that has some of its own."""
-
-    def shrink(arm: Arm) -> Arm:
-        own, trainer = set(type(arm.trainer).model_fields), arm.trainer
-        small: dict[str, Any] = dict.fromkeys({"epochs", "steps"} & own, steps)
-        if isinstance(trainer, ContrastiveTrainer):
-            small["batch_size"] = min(trainer.batch_size, QUICK_BATCH)
-        return arm.model_copy(update={"trainer": trainer.model_copy(update=small)})
-
-    sides = {
-        side: {name: shrink(arm) for name, arm in getattr(recipe, side).items()} for side in ("baselines", "expanded")
-    }
-    return recipe.model_copy(update=sides)
 
 
 class _Given:

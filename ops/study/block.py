@@ -81,7 +81,7 @@ def _to_rows(bench: Bench, found: Mapping[Cell, Answers | None], seconds: float)
     return [
         Row(cell, measure, None if answers is None else find_value(answers, measure), seconds)
         for cell, answers in found.items()
-        for measure in bench.measures
+        for measure in bench.list_measures(cell)
     ]
 
 
@@ -292,7 +292,7 @@ class _Work(Judging):
         trained = self.find_trained(arm)
         if not is_contrastive(trained):
             return None
-        held, real = (torch.from_numpy(images) for images in (self.validation[0], self.real.images))
+        held = torch.from_numpy(self.validation[0])
         return Encoder(
-            network, trained.augmentation, seed, held, real, self.recipe.classifier.precision, self.bench.runtime.device
+            network, trained.augmentation, seed, held, self.recipe.classifier.precision, self.bench.runtime.device
         )

@@ -6,16 +6,18 @@ are the fairer comparison; both are there, because a gain of one is none of the 
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 from ops.errors import UserError
 from ops.recipe.arms import Arm
 from ops.recipe.automatic import list_automatic
 from ops.recipe.grid import Setting
+from ops.recipe.ingredients.contrastive import ContrastiveTrainer
 from ops.recipe.schema import Recipe
 from ops.recipe.variants import shows_generated
 
 Budget = Literal["steps", "epochs"]
+QUICK_BATCH = 16  # images of a step of a quick run's contrastive training, at most
 
 
 def count_steps(recipe: Recipe, arm: Arm, budget: Budget, *, is_expanded: bool) -> int:
@@ -54,3 +56,19 @@ def refuse_epochs(recipe: Recipe, here: str) -> None:
                 f"{here}: budget: epochs needs plan.balance: keep where an arm has a ratio of its own, as {name!r} has;"
                 " with equalise its classes grow by different ones"
             )
+
+
+def shrink_trainers(recipe: Recipe, steps: int) -> Recipe:
+    """The recipe with `steps` steps and epochs, and small batches, in every trainer that has some of its own."""
+
+    def shrink(arm: Arm) -> Arm:
+        own, trainer = set(type(arm.trainer).model_fields), arm.trainer
+        small: dict[str, Any] = dict.fromkeys({"epochs", "steps"} & own, steps)
+        if isinstance(trainer, ContrastiveTrainer):
+            small["batch_size"] = min(trainer.batch_size, QUICK_BATCH)
+        return arm.model_copy(update={"trainer": trainer.model_copy(update=small)})
+
+    sides = {
+        side: {name: shrink(arm) for name, arm in getattr(recipe, side).items()} for side in ("baselines", "expanded")
+    }
+    return recipe.model_copy(update=sides)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import polars as pl
 
+from ops.recipe.contrastive_arms import is_contrastive
 from ops.recipe.pool_arms import list_seeing
 from ops.study.claim_page import render_claims
 from ops.study.controller_page import render_controller
@@ -148,14 +149,27 @@ def _format_differences(part: ClassifierPart, measure: Measure, values: pl.DataF
 
 
 def _group_rivals(part: ClassifierPart, rivals: Sequence[str]) -> dict[str, list[str]]:
-    """The arms without generated images among which the best ones are picked, by what the page calls these."""
+    """The arms without generated images among which the best ones are picked, by what the page calls these.
+
+    Those that saw a pool, and those that learnt without labels, stand apart where there are others.
+    """
     single = [arm for arm in rivals if arm not in part.ensembles]
-    seeing = list_seeing(read_arms(part)[0])
+    baselines, expanded = read_arms(part)
+    seeing = list_seeing(baselines)
     found = {"best without": single}
     if seeing:
         found = {
             "best without that saw no pool": [arm for arm in single if arm not in seeing],
             "best without that saw the pool": [arm for arm in single if arm in seeing],
+        }
+    unlabelled = [arm for arm in single if is_contrastive({**baselines, **expanded}[arm])]
+    if 0 < len(unlabelled) < len(single):
+        kinds = {"learnt without labels": set(unlabelled), "learnt from labels": set(single) - set(unlabelled)}
+        found = {
+            f"{name}{' and' if seeing else ' that'} {kind}": own
+            for name, arms in found.items()
+            for kind, of_kind in kinds.items()
+            if (own := [arm for arm in arms if arm in of_kind])
         }
     if part.ensembles:
         found["best ensemble"] = [arm for arm in rivals if arm in part.ensembles]

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ops.chain.parts.classifiers import keep_trainings
-from ops.chain.parts.controlled import settle_automatic
+from ops.chain.parts.controlled import Known, know_nothing, settle_automatic
 from ops.classifiers.runs import Contest
 from ops.planning.races import list_races as count_races
 from ops.recipe.arms import AUTO, Arm
@@ -52,11 +52,13 @@ def settle_arms(
     the contest. inputs: folders of the stages that made the contest's images.
     """
     stage, found = STAGES[contest.is_expanded], dict[str, tuple[Arm, Decided]]()
+    known: Known | None = None
     for fingerprint, name in asking.items():
         arm, scratch = contest.arms[fingerprint], contest.scratch / fingerprint
         racing = replace(contest, arms={name: arm}, scratch=scratch, kept=keep_trainings(own))
         run = StageRun(own, "study", stage, recipe, inputs, scratch, scratch, fingerprint, runtime)
-        settled = settle_automatic(run, racing).arms[name]
+        known = known or know_nothing(run)  # of the first run, for all: they have the same images
+        settled = settle_automatic(run, racing, known).arms[name]
         found[name] = settled, describe(arm, settled, contest.settings, is_expanded=contest.is_expanded)
     return found
 

@@ -1,7 +1,8 @@
 """What a study's page says of arms that leave their settings to the controller: its choices, their cost, its regret.
 
-Regret is the arm's difference to fixed arms with the same trainer: to the one that is best on the evaluation images,
-which nobody could have chosen, and to the one that each seed's validation would have chosen after training them all.
+Regret is the arm's difference to the fixed arms that it chooses among, which equal it but for what it leaves open: to
+the one that is best on the evaluation images, which nobody could have chosen, and to the one that each seed's
+validation would have chosen after training them all.
 """
 
 from __future__ import annotations
@@ -12,8 +13,11 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import polars as pl
 
-from ops.recipe.arms import Arm
-from ops.recipe.automatic import list_automatic
+from ops.recipe.arms import AUTO, Arm
+from ops.recipe.automatic import is_automatic, list_automatic, may_fall_back, settle_arm
+from ops.recipe.control import SHARE
+from ops.recipe.counterparts import simplify
+from ops.recipe.strength import read_strength
 from ops.study.design import ClassifierPart
 from ops.study.measures import MEASURES, name_measure
 from ops.study.summary import (
@@ -42,7 +46,8 @@ def render_controller(
     keys = order_keys(part.steps, tuple(part.settings), dict.fromkeys(_list_keys(values)))
     lines = [
         "What the controller chose, seed by seed, and the steps of its races as a share of those of the arm's final"
-        " trainings in a recipe:",
+        f" trainings in a recipe. The cap of {100 * SHARE:.0f} % is over both arms together, on real images and with"
+        " generated ones, so one of them may lie above it:",
         "",
         *_format_choices(part, asking, expanded, keys, table),
         "",
@@ -52,7 +57,7 @@ def render_controller(
     fixed = {arm: list_fixed(arm, baselines, expanded) for arm in asking}
     unit = measure.step and f", in {measure.step}"
     best, chosen = (
-        "the fixed arm that is best on evaluation images",
+        "the fixed arm that is best on evaluation images (picked on these images)",
         "the fixed one that validation chooses at each seed",
     )
     rows = []
@@ -69,8 +74,8 @@ def render_controller(
             rows.append([setting, f"{steps:,}", arm, *shown])
     return [
         *lines,
-        f"The controller's arms minus fixed ones with the same trainer in {name_measure(name)}{unit}, paired by seed,"
-        " with 95 % intervals over the seeds:",
+        f"The controller's arms minus the fixed ones that they choose among in {name_measure(name)}{unit}, paired by"
+        " seed, with 95 % intervals over the seeds:",
         "",
         *format_table([part.varies, "steps", "arm", best, chosen], rows),
         "",
@@ -78,10 +83,24 @@ def render_controller(
 
 
 def list_fixed(arm: str, baselines: Mapping[str, Arm], expanded: Mapping[str, Arm]) -> list[str]:
-    """The arms whose settings an automatic one chooses among: of its trainer, on real images if it is a baseline."""
-    sides = {**baselines, **expanded} if arm in expanded else dict(baselines)
-    trainer, asking = sides[arm].trainer, list_automatic(sides)
-    return [name for name, each in sides.items() if each.trainer == trainer and name not in asking]
+    """The arms that an automatic one chooses among: equal but for what is auto, and where it may leave generated images
+    out, these arms on real images alone."""
+    if arm in baselines:
+        return [name for name, each in baselines.items() if _is_chosen(baselines[arm], each)]
+    own = expanded[arm]
+    found = [name for name, each in expanded.items() if _is_chosen(own, each)]
+    alone = [name for name, each in baselines.items() if may_fall_back(own) and _is_chosen(simplify(own), each)]
+    return [*alone, *found]
+
+
+def _is_chosen(asking: Arm, fixed: Arm) -> bool:
+    """Whether `fixed` is `asking` with numbers in the place of auto."""
+    if is_automatic(fixed):
+        return False
+    settled = settle_arm(asking, strength=read_strength(fixed.strength)) if asking.strength == AUTO else asking
+    if may_fall_back(asking):
+        settled = settled.model_copy(update={"real_weight": fixed.real_weight})
+    return settled.spell_out() == fixed.spell_out()
 
 
 def find_regret(
@@ -98,10 +117,14 @@ def find_picked(
 ) -> tuple[Difference | None, Counter[str]]:
     """`arm` minus the one of `fixed` that is best on validation at a seed, over the seeds, and how often each was.
 
-    values, validation: of `average_networks`. Of equally good arms the first counts.
+    values, validation: of `average_networks`. Of equally good arms the first counts. A seed at which the validation of
+    one of `fixed` is not known, because it was trained before any arm said auto, does not count.
     """
     order = {name: place for place, name in enumerate(fixed)}
-    judged = _select(validation, key).filter(pl.col("arm").is_in(list(fixed))).drop_nulls("value")
+    among = pl.col("arm").is_in(list(fixed))
+    judged = _select(validation, key).filter(among).drop_nulls("value")
+    unknown = _select(values, key).filter(among).drop_nulls("value").join(judged, on=["seed", "arm"], how="anti")
+    judged = judged.join(unknown, on="seed", how="anti")
     ranked = judged.sort(pl.col("arm").replace_strict(order, return_dtype=pl.Int64)).sort(
         "value", descending=True, maintain_order=True
     )
@@ -124,10 +147,6 @@ def _format_choices(
                 name: own.filter(pl.col("measure") == name).sort("seed")["value"].to_list()
                 for name in ("chosen_strength", "chosen_real_weight", "uses_generated", "race_steps")
             }
-            used = found["uses_generated"]
-            told = (
-                "" if arm not in expanded else f"{sum(map(bool, used))} of {len(used)}" if None not in used else "all"
-            )
             cost = [value for value in found["race_steps"] if value is not None]
             rows.append(
                 [
@@ -136,12 +155,25 @@ def _format_choices(
                     arm,
                     _list_values(found["chosen_strength"]),
                     _list_values(found["chosen_real_weight"]),
-                    told or NOTHING,
+                    _tell_used(expanded.get(arm), found["uses_generated"]),
                     f"{100 * float(np.mean(cost)):.0f} %" if cost else NOTHING,
                 ]
             )
     heads = [part.varies, "steps", "arm", "strength", "N", "seeds with generated images", "races"]
     return format_table(heads, rows)
+
+
+def _tell_used(arm: Arm | None, used: Sequence[float | None]) -> str:
+    """In how many seeds an arm of the expanded side used generated images; a seed without a generator decided nothing.
+
+    used: by seed, None where nothing was decided. "all" of an arm that must use them.
+    """
+    if arm is None:
+        return NOTHING
+    if arm.real_weight != AUTO:
+        return "all"
+    decided = [value for value in used if value is not None]
+    return f"{sum(map(bool, decided))} of {len(decided)}"
 
 
 def _list_trained(part: ClassifierPart, setting: str, arms: Sequence[str]) -> list[str]:

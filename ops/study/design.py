@@ -28,7 +28,7 @@ from ops.study.mixup_gan.design import MixupGanPart
 from ops.study.part import Name, Names, Part, Seeds, Steps, refuse_repeats
 from ops.study.pool import SOURCE, name_pool
 from ops.study.searches import refuse_searches
-from ops.study.sections import Arms, Claim, Images, Quick, Way, check_claims, check_gains
+from ops.study.sections import Arms, Claim, Images, Others, Quick, Way, check_claims, check_gains
 from ops.study.unlabelled import hide_labels
 from ops.workspaces.workspace import Workspace, suggest
 
@@ -77,8 +77,9 @@ class ClassifierPart(Part):
     against: dict[Name, Name] = Field(
         default_factory=dict, description="settings that are compared with another setting, each arm with itself"
     )
-    pairs: dict[ArmName, ArmName] = Field(
-        default_factory=dict, description="arms that are compared with another arm, whatever they differ in"
+    pairs: dict[ArmName, Others] = Field(
+        default_factory=dict,
+        description="arms that are compared with another arm, or each of a list of them, whatever they differ in",
     )
     shares: dict[ArmName, Way] = Field(
         default_factory=dict, description="arms whose gain is shown as a share of the gain of another arm, the ceiling"
@@ -162,7 +163,7 @@ class ClassifierPart(Part):
         """The arms, ensembles among them, that each key names for the page."""
         ways = [(arm, way.over, way.ceiling) for arm, way in self.shares.items()]
         return {
-            "pairs": [*self.pairs, *self.pairs.values()],
+            "pairs": [*self.pairs, *(other for others in self.pairs.values() for other in others)],
             "shares": [name for way in ways for name in way],
             "drawn": list(self.drawn),
             "claims": [name for claim in self.claims.values() for name in (*claim.arms, claim.over)],

@@ -3,11 +3,12 @@
 They are measured on validation images, whose labels are not looked at. Alignment and uniformity (Wang and Isola 2020)
 are of the same views for all arms, AdaInf's weak ones: of an arm's own views, weaker ones would always agree better.
 The relative confusion is of the arm's own views, as it is defined (ARC, Wang et al. 2022), beside the same network
-before its training.
+before its training. Copies of both normalise by these very views, so that training alone tells them apart.
 """
 
 from __future__ import annotations
 
+import copy
 import random
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -26,7 +27,7 @@ from ops.classifiers.contrastive.scores import (
     measure_uniformity,
 )
 from ops.classifiers.networks.classifier import Classifier, build_classifier, normalise
-from ops.classifiers.statistics import reestimate_statistics
+from ops.classifiers.statistics import average_statistics
 from ops.machine.precision import compute_in, resolve_precision
 from ops.recipe.ingredients.views import Views
 from ops.settings.kinds import Kind
@@ -52,14 +53,13 @@ class Encoder:
     """A trained network in evaluation mode, and what its scores need.
 
     augmentation: what made its views. seed: of its training, which gave its first weights. held: validation images
-    uint8 [n, C, H, W], real: training images likewise, by which the untrained network normalises.
+    uint8 [n, C, H, W].
     """
 
     network: Classifier
     augmentation: Kind
     seed: int
     held: Tensor
-    real: Tensor
     precision: str = "auto"
     device: str = "cpu"
 
@@ -68,8 +68,8 @@ class Encoder:
         """All of them. The caller's random state stays as it is."""
         common, own = self._view(COMMON), self._view(self.augmentation)
         seen = self._see(self.network, common)
-        before = measure_confusion(self._see(self.build_untrained(), own))
-        after = measure_confusion(self._see(self.network, own))
+        before = measure_confusion(self._see(self._normalise_by(self.build_untrained(), own), own))
+        after = measure_confusion(self._see(self._normalise_by(self.network, own), own))
         return LabelFree(
             measure_alignment(seen),
             measure_uniformity(seen[0]),
@@ -77,11 +77,15 @@ class Encoder:
         )
 
     def build_untrained(self) -> Classifier:
-        """The network that the training began with, normalising by the real images."""
+        """The network that the training began with, in evaluation mode."""
         with _seeded(self.seed):
-            found = build_classifier(self.network.description).to(self.device)
-        precision = resolve_precision(self.precision, self.device)
-        reestimate_statistics(found, self.real, precision=precision, device=self.device)
+            return build_classifier(self.network.description).to(self.device).eval()
+
+    def _normalise_by(self, network: Classifier, views: Tensor) -> Classifier:
+        """A copy whose statistics are those of views float [v, n, C, H, W]."""
+        found, precision = copy.deepcopy(network), resolve_precision(self.precision, self.device)
+        batches = views.flatten(end_dim=1).split(AT_ONCE)
+        average_statistics(found, batches, precision=precision, device=self.device)
         return found
 
     def _view(self, settings: Kind) -> Tensor:

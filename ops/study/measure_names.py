@@ -44,7 +44,7 @@ CORRUPTED = get_args(CorruptionMeasure)  # the mean over all corruptions, then e
 OF_TRAINING = get_args(TrainingMeasure)  # measured on what was learnt from
 NUISANCED = get_args(InvarianceMeasure)  # measures and curves that need a nuisance
 LABEL_FREE = get_args(LabelFreeMeasure)  # of arms that learn without labels
-# Told of every part with an arm that says auto; no part asks for them.
+# Told of every arm that says auto; no part asks for them. The first is told of the arms beside it too.
 DECIDED = ("validation", "chosen_strength", "chosen_real_weight", "uses_generated", "race_steps")
 
 

@@ -32,7 +32,8 @@ def list_pairs(part: ClassifierPart) -> list[tuple[str, str]]:
     else:
         reference, *others = list_arms(part)[0]
         pairs = [(arm, reference) for arm in others]
-    return list(dict.fromkeys([*pairs, *part.pairs.items()]))
+    own = [(arm, other) for arm, others in part.pairs.items() for other in others]
+    return list(dict.fromkeys([*pairs, *own]))
 
 
 def list_rivals(part: ClassifierPart, arms: Sequence[str]) -> list[str]:

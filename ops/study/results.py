@@ -48,12 +48,16 @@ class Block:
 
 @dataclass(frozen=True)
 class Cell:
-    """One network of an arm in a block, or an answer of several together; `fingerprint` covers what decides it."""
+    """One network of an arm in a block, or an answer of several together; `fingerprint` covers what decides it.
+
+    own: what is measured of it beside the measures of all cells.
+    """
 
     block: Block
     arm: str
     network: int
     fingerprint: str
+    own: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -108,15 +112,18 @@ def add_rows(folder: Path, rows: Sequence[Row]) -> None:
 
 
 def find_missing(cells: Iterable[Cell], measures: Sequence[str], found: pl.DataFrame) -> list[Cell]:
-    """The cells of which some measure is not there."""
+    """The cells of which some measure, or one of their own, is not there."""
     done = set(found.select("fingerprint", "measure").iter_rows())
-    return [cell for cell in cells if any((cell.fingerprint, measure) not in done for measure in measures)]
+    return [
+        cell for cell in cells if any((cell.fingerprint, measure) not in done for measure in (*measures, *cell.own))
+    ]
 
 
 def select_complete(cells: Sequence[Cell], measures: Sequence[str], found: pl.DataFrame) -> pl.DataFrame:
     """The rows of blocks that are complete: all their cells with all measures. Other rows would mix unequal sets.
 
-    Each cell has its own name in them, whichever cell of this fingerprint was made.
+    Each cell has its own name in them, whichever cell of this fingerprint was made. What is measured of some cells
+    alone is there of all that have it.
     """
     incomplete = {cell.block for cell in find_missing(cells, measures, found)}
     keys = [*asdict(Block("", "", 0, 0)), "arm", "network", "fingerprint"]
@@ -126,5 +133,6 @@ def select_complete(cells: Sequence[Cell], measures: Sequence[str], found: pl.Da
         if cell.block not in incomplete
     ]
     wanted = pl.DataFrame(rows, schema={key: SCHEMA[key] for key in keys}, orient="row")
-    values = found.filter(pl.col("measure").is_in(list(measures))).drop([key for key in keys if key != "fingerprint"])
+    shown = {*measures, *(measure for cell in cells for measure in cell.own)}
+    values = found.filter(pl.col("measure").is_in(list(shown))).drop([key for key in keys if key != "fingerprint"])
     return wanted.join(values, on="fingerprint", maintain_order="left").select(list(SCHEMA))

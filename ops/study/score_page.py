@@ -2,7 +2,8 @@
 
 A score that needs no label is of use if the arm that it prefers is the one whose probe is right most often. So each
 seed's arms are ranked twice, and Spearman's correlation of the two is averaged over the seeds. An arm without a score,
-which learnt from labels, is in neither ranking.
+which learnt from labels, is in neither ranking, and neither is one that says auto: what it settles on is often another
+arm, whose network would count twice.
 """
 
 from __future__ import annotations
@@ -12,9 +13,11 @@ from collections.abc import Mapping
 import numpy as np
 import polars as pl
 
+from ops.recipe.automatic import list_automatic
 from ops.study.design import ClassifierPart
 from ops.study.measure_names import LABEL_FREE
 from ops.study.measures import name_measure
+from ops.study.part_arms import read_arms
 from ops.study.summary import Difference, average_networks, find_difference
 from ops.study.tables import Key, format_difference, format_table, order_keys
 
@@ -25,7 +28,8 @@ BOTH = ("alignment", "uniformity")  # whose sum is what contrastive losses tend 
 
 def render_scores(part: ClassifierPart, table: pl.DataFrame) -> list[str]:
     """Markdown lines; none without scores, or with fewer than LEAST_ARMS arms that have them."""
-    first = part.measures[0]
+    first, (baselines, expanded) = part.measures[0], read_arms(part)
+    table = table.filter(~pl.col("arm").is_in(list_automatic({**baselines, **expanded})))
     scores = {name: average_networks(table, name) for name in LABEL_FREE if name in part.measures}
     if set(BOTH) <= set(scores):
         scores[" + ".join(BOTH)] = _add(*(scores[name] for name in BOTH))
@@ -38,9 +42,9 @@ def render_scores(part: ClassifierPart, table: pl.DataFrame) -> list[str]:
     if not rows:
         return []
     return [
-        f"Rank correlation over the arms that learn without labels of each score and {name_measure(first)}, mean over"
-        " the seeds with 95 % intervals. A good score has a large one: negative for alignment, uniformity and their"
-        " sum, positive for ARC:",
+        f"Rank correlation over the fixed arms that learn without labels of each score and {name_measure(first)}, mean"
+        " over the seeds with 95 % intervals. Near −1 is good for alignment, uniformity and their sum, near +1 for"
+        " ARC:",
         "",
         *format_table([part.varies, "steps", *map(name_measure, found)], rows),
         "",

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field, field_validator
+from pydantic import AfterValidator, BeforeValidator, Field, field_validator
 
 from ops.recipe.schema import ArmName
 from ops.settings.section import Count, Section
@@ -19,6 +19,7 @@ from ops.study.unlabelled import KEY as UNLABELLED
 
 PER_CLASS = "data.images_per_class"
 Arms = Annotated[tuple[ArmName, ...], Field(strict=False, min_length=1), AfterValidator(refuse_repeats)]
+Others = Annotated[Arms, BeforeValidator(lambda names: [names] if isinstance(names, str) else names)]
 
 
 class Images(Section):
@@ -37,8 +38,9 @@ class Images(Section):
     unlabelled: PoolSize | None = Field(
         None,
         description="training images that are expanded without their labels: all that are not put aside, or so many of"
-        " them, as many of each class, which each seed draws anew. data.images_per_class of them keep their label, for"
-        " probes and supervised arms. null: the labelled images are expanded. A setting may change it",
+        " them, as many of each class, which each seed draws anew; all are the same at each seed. data.images_per_class"
+        " of them keep their label, for probes and supervised arms: others at each seed, and of a smaller number those"
+        " that a larger one has. null: the labelled images are expanded. A setting may change it",
     )
     seed: int = Field(
         0, ge=0, description="of the draw of evaluation and validation images and of the pool, which all settings share"

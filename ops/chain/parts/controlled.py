@@ -58,11 +58,14 @@ class Settled:
     entries: dict[str, Any]
 
 
-def settle_automatic(run: StageRun, contest: Contest) -> Settled:
-    """Race for each arm of the contest that says auto; trainings go to a folder beside the contest's."""
+def settle_automatic(run: StageRun, contest: Contest, known: Known | None = None) -> Settled:
+    """Race for each arm of the contest that says auto; trainings go to a folder beside the contest's.
+
+    known: what earlier calls for the same images have read and measured; None: nothing.
+    """
     arms, settled, logs = dict(contest.arms), dict[str, Any](), dict[str, Any]()
     racing = replace(contest, scratch=contest.scratch.with_name(f"{contest.scratch.name}-controller"))
-    known = _Known(cache(lambda: read_real(run.inputs)))
+    known = know_nothing(run) if known is None else known
     for name in list_automatic(arms):
         arms[name], logs[name] = _Race(run, racing, name, known).settle()
         settled[name] = describe_settled(arms[name])
@@ -88,12 +91,17 @@ def tell_left_out(arms: Sequence[str], where: str = "") -> str:
 
 
 @dataclass(frozen=True, eq=False)
-class _Known:
+class Known:
     """What the races of a side share, read or measured once: the real images alone, and the quality of the generated
     images by their generator's number and the bytes of the marks that pick them."""
 
     read_real: Callable[[], Examples]
     qualities: dict[tuple[int, bytes], Quality] = field(default_factory=dict)
+
+
+def know_nothing(run: StageRun) -> Known:
+    """Where nothing of the images of a run has been read or measured yet."""
+    return Known(cache(lambda: read_real(run.inputs)))
 
 
 @dataclass(frozen=True, eq=False)
@@ -103,7 +111,7 @@ class _Race:
     run: StageRun
     contest: Contest
     name: str
-    known: _Known
+    known: Known
 
     @property
     def arm(self) -> Arm:

@@ -11,6 +11,7 @@ from ops.recipe.automatic import list_automatic
 from ops.recipe.fingerprints import stage_settings
 from ops.study.controller_page import list_fixed
 from ops.study.design import Study, load_study
+from ops.study.part_arms import list_pairs
 from ops.workspaces.workspace import Workspace
 from tests.studies import build, find_part
 
@@ -74,6 +75,13 @@ def test_parts_differ_in_what_their_names_say_and_share_the_rest(study: Study) -
     assert {name for part in study.design.parts for name in list_automatic(build(study, part, "1000").baselines)} == {
         "simclr-auto"
     }
+
+
+def test_the_page_compares_the_full_cell_with_each_arm_that_the_goal_names_above_simclr(study: Study) -> None:
+    for name in ("cells", "poorer", "fifty", "fifty-poorer"):
+        part = find_part(study, name)
+        assert {("adainf", other) for other in ("simclr", "simclr+weak", "simclr+weaker")} <= set(list_pairs(part))
+        assert part.drawn[0] == "simclr" and {*part.baselines, *part.expanded} - set(part.drawn) == {"supervised"}
 
 
 def test_the_cells_come_first_and_every_part_has_three_seeds(study: Study) -> None:

@@ -61,10 +61,25 @@ def read_arms() -> tuple[dict[str, Arm], ...]:
     return tuple({name: Arm.model_validate(keys) for name, keys in arms.items()} for arms in ARMS.values())
 
 
-def test_an_arm_is_compared_with_fixed_ones_of_its_trainer_and_side() -> None:
+def test_an_arm_is_compared_with_fixed_ones_that_equal_it_but_for_what_is_auto() -> None:
     baselines, expanded = read_arms()
     assert list_fixed("auto", baselines, expanded) == ["strong", "weak"]
     assert list_fixed("grown-auto", baselines, expanded) == ["strong", "weak", "grown"]
+    half = {**SIMCLR, "strength": 0.5}
+    others = {
+        "placebo": {**half, "real_weight": 1.0, "placebo": "augmented"},
+        "views": {**SIMCLR, "augmentation": {"kind": "views", "crop": 0.3}, "real_weight": 1.0},
+        "moco": {"trainer": "moco", "real_weight": 1.0},
+        "few": {**half, "real_weight": 1.0, "ratio": 0.5},
+        "heavy": {**half, "real_weight": 30.0},
+        "mixed": half,
+        "strength-auto": {**SIMCLR, "strength": "auto", "real_weight": 1.0},
+        "weight-auto": {**half, "real_weight": "auto"},
+    }
+    expanded |= {name: Arm.model_validate(keys) for name, keys in others.items()}
+    assert list_fixed("grown-auto", baselines, expanded) == ["strong", "weak", "grown", "heavy", "mixed"]
+    assert list_fixed("strength-auto", baselines, expanded) == ["grown"], "it must use them, at its own weight"
+    assert list_fixed("weight-auto", baselines, expanded) == ["strong", "weak", "heavy", "mixed"]
 
 
 def test_regret_is_to_the_best_mean_and_to_what_each_seeds_validation_would_have_chosen() -> None:
@@ -80,6 +95,9 @@ def test_regret_is_to_the_best_mean_and_to_what_each_seeds_validation_would_have
     assert gap is not None and gap.mean == pytest.approx(((0.63 - 0.60) + (0.61 - 0.64)) / 2) and gap.seeds == 2
     _, tied = find_picked(values, judged, KEY, "auto", ["grown", "weak"])
     assert tied == Counter({"grown": 2}), "of equal ones the first"
+    early = judged.filter((pl.col("arm") != "strong") | (pl.col("seed") != 0))
+    gap, picked = find_picked(values, early, KEY, "grown-auto", fixed)
+    assert picked == Counter({"grown": 1}) and gap is not None and gap.seeds == 1, "it may have been the best one"
 
 
 def test_the_page_tells_the_choices_their_cost_and_the_regret(part: ClassifierPart) -> None:
@@ -92,6 +110,22 @@ def test_the_page_tells_the_choices_their_cost_and_the_regret(part: ClassifierPa
     assert [row[3].partition(" ±")[0] for row in regret[1:]] == ["+0.0", "-2.0"]
     assert [row[3].partition(": ")[2] for row in regret[1:]] == ["weak", "grown"]
     assert regret[2][4].endswith(": strong, grown")
+    assert any("The cap of 30 % is over both arms together" in line for line in lines), "17 % and 43 %"
+
+
+def test_a_seed_without_a_generator_is_not_told_as_one_that_used_it(part: ClassifierPart) -> None:
+    refused = {name: dict(scores) for name, scores in CHOICES.items()}
+    for name, kept in (("chosen_real_weight", None), ("uses_generated", 0.0), ("race_steps", 0.43)):
+        refused[name]["grown-auto"] = [kept, None]
+    found = pl.concat([table({KEY: ACCURACY}), *(table({KEY: scores}, name) for name, scores in refused.items())])
+
+    def tell(part: ClassifierPart) -> str:
+        (chosen,) = (each for each in read_tables(render(part, found)) if each[0][-1] == "races")
+        return chosen[2][5]
+
+    assert tell(part) == "0 of 1"
+    expanded = {**ARMS["expanded"], "grown-auto": {**SIMCLR, "strength": "auto", "real_weight": 3.0}}
+    assert tell(build_part(**{**ARMS, "expanded": expanded}, ensembles={})) == "all", "it has no choice"
 
 
 def test_a_setting_tells_no_choice_of_an_arm_that_it_leaves_out() -> None:
@@ -105,7 +139,7 @@ def test_arms_that_choose_by_races_are_not_among_the_best_fixed_ones(part: Class
     assert list_rivals(part, ["plain", "auto", "grown-auto", "grown"]) == ["plain", "grown"]
     better = {**ACCURACY, "grown-auto": [0.99, 0.99]}
     differences = read_tables(render(part, table({KEY: better})))[1]
-    assert differences[1][2].endswith(": grown − plain")
+    assert [cell.partition(": ")[2] for cell in differences[1][2:4]] == ["grown − weak", "grown − plain"]
 
 
 def test_ranks_are_correlated_seed_by_seed_over_the_arms_that_have_a_score() -> None:
@@ -126,3 +160,12 @@ def test_ranks_are_correlated_seed_by_seed_over_the_arms_that_have_a_score() -> 
     (shown,) = [each for each in read_tables(render(part, both)) if "alignment + uniformity" in each[0]]
     assert shown[0] == ["setting", "steps", "alignment", "uniformity", "alignment + uniformity"]
     assert shown[1] == ["10", "400", "+0.00 ± 12.71", "–", "+0.00 ± 12.71"]
+
+
+def test_an_arm_that_says_auto_is_not_ranked_because_its_network_may_be_that_of_another_arm() -> None:
+    arms = {name: [value, value] for value, name in enumerate("abcd")} | {"auto": [99.0, 99.0]}
+    found = pl.concat([table({KEY: arms}, "alignment"), table({KEY: {**arms, "auto": [-1.0, -1.0]}})])
+    baselines = {name: SIMCLR for name in "abcd"} | {"auto": {**SIMCLR, "strength": "auto"}}
+    part = build_part(baselines=baselines, expanded={}, measures=["accuracy", "alignment"], ensembles={})
+    assert read_tables(render(part, found))[-1] == [["setting", "steps", "alignment"], ["10", "400", "+1.00 ± 0.00"]]
+    assert "the fixed arms that learn without labels" in "".join(render(part, found))

@@ -24,7 +24,7 @@ STILL = Views(crop=1.0, jitter=0.0, blur=0.0, flip=0.0, grey=0.0)  # each view i
 
 
 def build_encoder(network: Classifier, augmentation: Views = STILL, seed: int = 3) -> Encoder:
-    return Encoder(network, augmentation, seed, IMAGES, IMAGES, "fp32")
+    return Encoder(network, augmentation, seed, IMAGES, "fp32")
 
 
 def build_network(seed: int = 5) -> Classifier:
@@ -51,6 +51,19 @@ def test_alignment_and_uniformity_are_of_the_same_views_whatever_the_arms_own() 
     assert (still.alignment, still.uniformity) == (moved.alignment, moved.uniformity) and still.alignment > 0
     assert still.relative_confusion == pytest.approx(1), "equal views are never confused, before and after"
     assert moved.relative_confusion is not None and moved.relative_confusion > 0
+
+
+def test_a_network_that_learnt_nothing_confuses_as_before_whatever_it_normalises_by() -> None:
+    network = build_encoder(build_network(), seed=3).build_untrained()
+    norms = [module for module in network.modules() if isinstance(module, nn.BatchNorm2d)]
+    for norm in norms:
+        assert norm.running_mean is not None and norm.running_var is not None
+        norm.running_mean += 3.0
+        norm.running_var *= 20.0
+    kept = {name: value.clone() for name, value in network.state_dict().items()}
+    assert norms and build_encoder(network, Views(), seed=3).scores.relative_confusion == 1.0
+    assert all(torch.equal(value, kept[name]) for name, value in network.state_dict().items()), "a copy was changed"
+    assert not network.training
 
 
 def test_many_images_are_thinned_out_evenly(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -210,6 +210,24 @@ def test_the_best_arms_that_saw_a_pool_and_that_did_not_stand_beside_each_other(
     assert differences[1][2:4] == ["+4.0 ± 25.4: grown − strong", "-4.5 ± 31.8: grown − taught"]
 
 
+def test_the_best_arms_that_learnt_without_labels_and_from_labels_stand_beside_each_other() -> None:
+    views: dict[str, Any] = {"trainer": "simclr"}
+    weak, weaker = ({**views, "strength": each} for each in (0.5, 0.25))
+    baselines = {"plain": {}, "views": views, "weak": weak, "weaker": weaker}
+    part = build_part(
+        baselines=baselines,
+        expanded={"grown": {**weak, "real_weight": 3.0}},
+        ensembles={},
+        pairs={"grown": ["views", "weaker"]},
+    )
+    scores: Scores = {"plain": [0.9, 0.9], "views": [0.5, 0.5], "weak": [0.6, 0.6], "weaker": [0.7, 0.7]}
+    differences = read_tables(render(part, table({("10", 400): {**scores, "grown": [0.8, 0.8]}})))[1]
+    heads = [f"best with − best without that learnt {each}" for each in ("without labels", "from labels")]
+    assert differences[0][2:] == [*heads, "grown − weak", "grown − views", "grown − weaker"]
+    assert [cell.partition(" ±")[0] for cell in differences[1][2:]] == ["+10.0", "-10.0", "+20.0", "+30.0", "+10.0"]
+    assert [cell.partition(": ")[2] for cell in differences[1][2:4]] == ["grown − weaker", "grown − plain"]
+
+
 def test_corruptions_are_shown_each_and_compared_together() -> None:
     part = build_part(measures=["accuracy", "corrupted", "corrupted_jpeg"])
     found = pl.concat([table({("10", 400): TEN}, name) for name in part.measures])

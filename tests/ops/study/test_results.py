@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import polars as pl
 import pytest
 
 from ops.errors import DamagedData
@@ -55,6 +56,21 @@ def test_a_cell_is_missing_until_it_has_all_measures(tmp_path: Path) -> None:
     assert find_missing([one, other], MEASURES, found) == [other]
     assert find_missing([one], (*MEASURES, "head"), found) == [one]
     assert find_missing([one], ("tail",), found) == []
+
+
+def test_what_is_measured_of_some_cells_is_asked_of_these_alone_and_shown_of_all(tmp_path: Path) -> None:
+    block = Block("part", "10", 400, 0)
+    fixed, asking = Cell(block, "fixed", 0, "a"), Cell(block, "asking", 0, "b", ("validation",))
+    add_rows(tmp_path, [*rows(fixed), *rows(asking)])
+    assert find_missing([fixed, asking], MEASURES, read_results(tmp_path)) == [asking]
+    add_rows(tmp_path, rows(asking, measures=("validation",)))
+    shown = select_complete([fixed, asking], MEASURES, read_results(tmp_path))
+    assert shown.filter(pl.col("measure") == "validation")["arm"].to_list() == ["asking"]
+    add_rows(tmp_path, rows(fixed, measures=("validation",)))
+    shown = select_complete([fixed, asking], MEASURES, read_results(tmp_path))
+    assert shown.filter(pl.col("measure") == "validation")["arm"].to_list() == ["fixed", "asking"]
+    alone = select_complete([fixed], MEASURES, read_results(tmp_path))
+    assert set(alone["measure"]) == set(MEASURES)
 
 
 def test_only_complete_blocks_are_selected_whatever_else_the_file_has(tmp_path: Path) -> None:
