@@ -60,7 +60,7 @@ def test_at_the_start(long_workspace: Path, delay: float) -> None:
     begun = psutil.Process(process.pid)
     wait_for(lambda: sum(begun.cpu_times()[:2]) >= delay, seconds=PATIENCE)
     ending = stop(long_workspace, process)
-    place = ending.told.removeprefix("growset: stopped ").partition(";")[0]
+    place = ending.told.splitlines()[-1].removeprefix("growset: stopped ").partition(";")[0]
     later = "while 'digits' was validated", "between the stages of 'digits'"
     assert place in ("before it began", "in the command run", *later)
     ending.check(signal.SIGINT, f"stopped {place}; go on with: {' '.join(RUN)}")

@@ -223,7 +223,7 @@ def test_a_learning_curve_tells_each_length_and_proposes_steps(root: Path) -> No
     before = {path for path in root.rglob("*") if ".growset" not in path.parts}
     shown = growset(root, "plan", "digits", "--learning-curve")
     assert shown.exit_code == 0, shown.output
-    lines = [line.strip() for line in shown.output.splitlines()]
+    lines = [line.strip() for line in shown.output.splitlines() if not line.startswith("warning: ")]
     begin = next(place for place, line in enumerate(lines) if line.startswith("learning curve of "))
     assert lines[begin].startswith(
         "learning curve of real, trained on 32 real images and scored on 32 for validation, from 5"
@@ -249,7 +249,7 @@ def test_a_recipe_that_chooses_its_steps_gets_no_learning_curve(root: Path) -> N
     choice = ["--set", "tuning={policy: true, most_steps: 80}", "--set", "baselines.mixup={augmentation: auto}"]
     shown = growset(root, "plan", "digits", "--learning-curve", *choice)
     assert shown.exit_code == 0, shown.output
-    assert shown.output.splitlines()[-1].strip().startswith("no learning curve: the chain chooses the steps itself")
+    assert shown.stdout.splitlines()[-1].strip().startswith("no learning curve: the chain chooses the steps itself")
     assert not (root / ".growset" / "trainings").exists()
 
 
