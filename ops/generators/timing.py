@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from ops.training.checkpoint import Checkpoints
 
@@ -22,6 +23,12 @@ CALLS = 3  # of which the fastest counts
 
 Train = Callable[[int, Checkpoints, Callable[[int, float], None]], object]
 """Trains for a number of steps, with checkpoints, and calls a function with step and loss after each."""
+
+
+def make_stand_in(shape: tuple[int, int, int], classes: int) -> tuple[Tensor, Tensor]:
+    """Noise in the place of training images, four of each class: uint8 [n, *shape] and labels int64 [n]."""
+    labels = torch.arange(4 * classes) % classes
+    return torch.randint(0, 256, (len(labels), *shape), dtype=torch.uint8), labels
 
 
 def time_steps(train: Train, first: tuple[int, int] = FIRST_STEPS, timed: tuple[int, int] = TIMED_STEPS) -> float:

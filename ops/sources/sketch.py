@@ -115,7 +115,7 @@ def recognise_unlabelled(source: Path, name: str, licence: str) -> SourceSpec:
 
     Raises
     ------
-    UserError : there is no image, or the files have no known layout.
+    UserError : the folder holds no image, or its files have no known layout.
     """
     if not source.exists():
         raise UserError(f"{source} does not exist; --unlabelled names images without labels, a folder or a file")

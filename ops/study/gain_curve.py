@@ -17,7 +17,7 @@ Intervals are those of draws: the means as other seeds might have shown them, ea
 of its own, as few seeds leave it open: its size spreads as chi-squared, its power by the error of the fit. (Drawing
 anew from two or three measured seeds would give narrower intervals, which do not cover.) Where the means lie farther
 from the law than the seeds explain, errors are enlarged by what is missing (Birge's ratio), as in
-`ops.verdict.worth.curve`. A variance of one seed is unknown, so then there is no interval.
+`ops.verdict.worth.curve`. One seed has no variance, so it gives no interval.
 """
 
 from __future__ import annotations

@@ -25,8 +25,9 @@ from pipelines.cli.dataset import COMMANDS
 from pipelines.cli.documents import docs
 from pipelines.cli.explore import explore
 from pipelines.cli.generate import generate
-from pipelines.cli.options import LOOK, WRITE, as_json, complete_active, complete_recipe, runtime_options
+from pipelines.cli.options import LOOK, WRITE, as_json, complete_active, runtime_options
 from pipelines.cli.overview import OrderedGroup
+from pipelines.cli.recipes import OF_RECIPES
 from pipelines.cli.recommending import recommend
 from pipelines.cli.study import study
 from pipelines.cli.theory import theory
@@ -123,24 +124,6 @@ def init(
     if example and unlabelled is not None:
         raise UserError("--unlabelled has no effect with --example, whose images are labelled; remove it")
     init_workspace(folder or Path("."), source, licence, adopt=here, size=size, unlabelled=unlabelled)
-
-
-@main.command()
-@click.argument("name")
-@click.option("--from", "template", required=True, shell_complete=complete_recipe, help="The recipe to copy.")
-@click.option("--source", help="A source described in sources/; default: that of the copied recipe.")
-@WRITE
-@click.pass_obj
-def new(
-    open_workspace: Callable[[], Workspace], name: str, template: str, source: str | None, changes: Changes
-) -> None:
-    """Write recipes/NAME.yaml as a copy of another recipe, comments and all."""
-    from ops.scaffold.workspace import create_recipe
-
-    path, brought = create_recipe(open_workspace(), name, template=template, source=source, changes=changes)
-    if brought is not None:
-        click.echo(f"sources/{brought.name}.yaml is written; put there, into {brought.path}: {brought.origin}")
-    click.echo(f"{path} is written; make it an expansion with: growset activate {name}")
 
 
 @main.command()
@@ -293,30 +276,6 @@ def materialize(
 
 
 @main.command()
-@click.argument("expansion", shell_complete=complete_recipe)
-@click.pass_obj
-def activate(open_workspace: Callable[[], Workspace], expansion: str) -> None:
-    """Add a recipe to the active expansions."""
-    from pipelines.cli.commands import activate_recipe
-
-    if not activate_recipe(open_workspace(), expansion):
-        click.echo(f"{expansion} is already active")
-        return
-    click.echo(f"{expansion} is active; run it with: growset run {expansion}")
-
-
-@main.command()
-@click.argument("expansion", shell_complete=complete_active)
-@click.pass_obj
-def deactivate(open_workspace: Callable[[], Workspace], expansion: str) -> None:
-    """Remove an expansion from the active ones; its recipe and its data stay."""
-    from pipelines.cli.commands import deactivate_recipe
-
-    deactivate_recipe(open_workspace(), expansion)
-    click.echo(f"{expansion} is no longer active; its recipe and data stay")
-
-
-@main.command()
 @click.option("--port", default=3000, show_default=True, type=click.IntRange(1, 65535))
 @click.option(
     "--allow-host",
@@ -345,7 +304,7 @@ def completion(shell: str) -> None:
     click.echo(completer(main, {}, "growset", "_GROWSET_COMPLETE").source())
 
 
-for command in (*COMMANDS, bench, compare, generate, docs, explore, recommend, study, theory, upgrade):
+for command in (*COMMANDS, *OF_RECIPES, bench, compare, generate, docs, explore, recommend, study, theory, upgrade):
     main.add_command(command)
 
 

@@ -14,7 +14,7 @@ from ops.generators.adversarial.drawing import Drawing
 from ops.generators.adversarial.given import Given
 from ops.generators.adversarial.learning import learn_in_turns
 from ops.generators.protocol import Cost, Fitting
-from ops.generators.timing import time_call, time_steps
+from ops.generators.timing import make_stand_in, time_call, time_steps
 from ops.machine.parallel import start_threads
 from ops.machine.precision import resolve_precision
 from ops.recipe.adversarial import AdversarialSettings
@@ -34,8 +34,7 @@ def estimate_adversarial(
     What only some steps compute is added as its share of a step's products. Drawing is timed on one thread in fp32;
     ONNX Runtime is about as fast.
     """
-    images = torch.randint(0, 256, (4 * classes, *shape), dtype=torch.uint8)
-    labels = torch.arange(4 * classes) % classes
+    images, labels = make_stand_in(shape, classes)
     precision = resolve_precision(settings.precision)
     with tempfile.TemporaryDirectory() as name, start_threads() as pool:
         folder = Path(name)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
@@ -18,11 +17,12 @@ from ops.generators.adversarial.given import Given
 from ops.generators.adversarial.learning import learn_in_turns
 from ops.generators.protocol import Fitting
 from ops.generators.stored_network import save_network
+from ops.generators.watching import Watch
 from ops.machine.parallel import start_threads
 from ops.machine.precision import resolve_precision
 from ops.recipe.adversarial import AdversarialSettings
 from ops.training.checkpoint import Checkpoints
-from ops.training.state import LOSS_WINDOW, Observation
+from ops.training.state import LOSS_WINDOW
 
 Settings = TypeVar("Settings", bound=AdversarialSettings)
 
@@ -42,26 +42,19 @@ def _fit(design: Design[Settings], settings: Settings, fitting: Fitting, pool: T
     pair = design.build_pair(config, settings).to(device)
     given = Given(fitting.images, fitting.labels, fitting.seed, pool, precision, device)
     progress = fitting.progress(fitting.name, settings.steps, "steps")
-    observer = fitting.watch(settings.max_copies)
-    watching_seconds = 0.0
+    watch = Watch(fitting.watch(settings.max_copies))
 
     def sample(feeds: Mapping[str, Tensor]) -> Tensor:
         return draw_in_threads(pair.maker, feeds, device, precision, pool)
 
-    def observe(step: int) -> Observation:
-        nonlocal watching_seconds
-        begun = time.monotonic()
-        observation = observer.observe(step, sample)
-        watching_seconds += time.monotonic() - begun
-        return observation
-
-    game, started = design.make_game(pair, settings, given), time.monotonic()
+    game = design.make_game(pair, settings, given)
+    watch.start()
     ended = learn_in_turns(
         game,
-        Checkpoints(fitting.scratch, settings.checkpoints, observe),
+        Checkpoints(fitting.scratch, settings.checkpoints, lambda step: watch.observe(step, sample)),
         on_step=lambda step, loss: progress.update(step, loss=round(loss, 4)),
     )
-    rate = ended.step * settings.batch_size / (time.monotonic() - started - watching_seconds)
+    rate = watch.find_rate(ended.step * settings.batch_size)
     fitting.sink(f"{fitting.name}: {rate:.0f} training images per second, {precision}")
     save_network(fitting.out, pair.maker, config)
     write_json(fitting.out / LOSSES, {"every": LOSS_WINDOW, "loss": ended.losses})

@@ -24,6 +24,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from ops.generators.adversarial.ahead import Ahead
 from ops.generators.adversarial.augmentation import draw_changes
 from ops.generators.adversarial.given import Given
 from ops.generators.adversarial.losses import Augment, CriticTerms, MakerTerms
@@ -89,8 +90,7 @@ class Game:
         self.by_class = [np.flatnonzero(self.labels.numpy() == c) for c in range(int(self.labels.max()) + 1)]
         self.find_critic_terms = self.compute_in_parts(CriticTerms(pair.critic, augment))
         self.find_maker_terms = self.compute_in_parts(MakerTerms(pair, augment, mode_seeking))
-        self.ahead: Batch | None = None
-        self.now: Batch | None = None
+        self.batches = Ahead(self._draw)
 
     def find_critic_loss(self, step: int) -> Tensor:
         """L_D."""
@@ -112,7 +112,7 @@ class Game:
 
     def prepare(self, step: int) -> None:
         """Draw the batch of the next step."""
-        self.ahead = self._draw(step)
+        self.batches.prepare(step)
 
     def settle(self) -> None:
         """Settle the maker, in fp32, on latents and labels that depend on the seed alone."""
@@ -154,12 +154,7 @@ class Game:
 
     def find_batch(self, step: int) -> Batch:
         """The batch of a step, drawn once for both losses."""
-        for batch in (self.now, self.ahead):
-            if batch is not None and batch.step == step:
-                self.now = batch
-                return batch
-        self.now = self._draw(step)
-        return self.now
+        return self.batches.find(step)
 
     def draw_changes(self, streams: int, count: int, generator: torch.Generator) -> Tensor:
         """What the changes of the critic's images follow from, float [streams, count, ...]."""

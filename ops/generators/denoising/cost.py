@@ -17,7 +17,7 @@ from ops.generators.denoising.sampling import PART_IMAGES, sample_in_threads
 from ops.generators.denoising.steps import DenoisingSteps
 from ops.generators.kinds.denoiser import Denoiser
 from ops.generators.protocol import Cost, Fitting
-from ops.generators.timing import time_steps
+from ops.generators.timing import make_stand_in, time_steps
 from ops.machine.parallel import count_threads, start_threads
 from ops.machine.precision import resolve_precision
 from ops.recipe.denoisers import DenoiserSettings
@@ -37,10 +37,8 @@ def estimate_denoiser(
     estimate_refining: Callable[[DenoiserSettings, float, float], float],
 ) -> Cost:
     """Time a few training steps on noise. Drawing is timed on one thread in fp32; ONNX Runtime is about as fast."""
-    channels, height, width = shape
     names = tuple(map(str, range(classes)))
-    images = torch.randint(0, 256, (4 * classes, channels, height, width), dtype=torch.uint8)
-    labels = torch.arange(4 * classes) % classes
+    images, labels = make_stand_in(shape, classes)
     precision = resolve_precision(settings.precision)
     with tempfile.TemporaryDirectory() as folder, start_threads() as pool:
         fitting = Fitting(images, labels, names, 0, Path(folder), Path(folder), Path(folder))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -21,6 +20,7 @@ from ops.generators.denoising.steps import DenoisingSteps
 from ops.generators.kinds.denoiser import Denoiser
 from ops.generators.protocol import Fitting
 from ops.generators.stored_network import save_network
+from ops.generators.watching import Watch
 from ops.machine.parallel import start_threads
 from ops.machine.precision import resolve_precision
 from ops.recipe.denoisers import DenoiserSettings
@@ -69,8 +69,7 @@ def learn_to_denoise(
     torch.manual_seed(fitting.seed)
     network = build_network(config)
     progress = fitting.progress(fitting.name, settings.steps, "steps")
-    observer = fitting.watch(settings.max_copies)
-    watching_seconds = 0.0
+    watching = Watch(fitting.watch(settings.max_copies))
 
     def watch(before: int, sampler: SamplerSettings) -> Callable[[int], Observation]:
         def sample(feeds: Mapping[str, Tensor]) -> Tensor:
@@ -78,14 +77,7 @@ def learn_to_denoise(
             label = feeds["label"] if fitting.class_names else torch.zeros(len(noise), dtype=torch.int64)
             return sample_in_threads(maths, network, noise, label, sampler, fitting.device, precision, pool, space)
 
-        def observe(step: int) -> Observation:
-            nonlocal watching_seconds
-            begun = time.monotonic()
-            observation = observer.observe(before + step, sample)
-            watching_seconds += time.monotonic() - begun
-            return observation
-
-        return observe
+        return lambda step: watching.observe(before + step, sample)
 
     session = Session(network, config, fitting, precision, pool, watch)
     steps = DenoisingSteps(
@@ -101,10 +93,10 @@ def learn_to_denoise(
         noise_share=maths.noise_share,
         space=space,
     )
-    started = time.monotonic()
+    watching.start()
     checkpoints = Checkpoints(fitting.scratch, settings.checkpoints, watch(0, settings.default_sampler()))
     ended = session.learn(steps, settings, checkpoints, progress, prepare=steps.prepare)
-    rate = ended.step * settings.batch_size / (time.monotonic() - started - watching_seconds)
+    rate = watching.find_rate(ended.step * settings.batch_size)
     fitting.sink(f"{fitting.name}: {rate:.0f} training images per second, {precision}")
     refined = refine(settings, replace(session, steps=ended.step))
     metrics = {

@@ -14,7 +14,7 @@ from ops.generators.latent.guessing import add_autoencoder
 from ops.generators.latent.network import Autoencoder, build_autoencoder, describe_autoencoder
 from ops.generators.latent.sizes import Shape, find_latent_shape
 from ops.generators.protocol import Cost
-from ops.generators.timing import time_call, time_steps
+from ops.generators.timing import make_stand_in, time_call, time_steps
 from ops.machine.parallel import start_threads
 from ops.machine.precision import resolve_precision
 from ops.recipe.denoisers import DenoiserSettings, Moves
@@ -52,8 +52,7 @@ def estimate_latent(
 
 def _time_steps(autoencoder: Autoencoder, settings: LatentSettings, shape: Shape, latent: Shape, classes: int) -> float:
     """Seconds of a training step."""
-    images = torch.randint(0, 256, (4 * classes, *shape), dtype=torch.uint8)
-    labels = torch.arange(4 * classes) % classes
+    images, labels = make_stand_in(shape, classes)
     precision = resolve_precision(settings.precision)
 
     def train(count: int, checkpoints: Checkpoints, on_step: Callable[[int, float], None]) -> None:

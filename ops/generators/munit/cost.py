@@ -11,7 +11,7 @@ import torch
 from ops.generators.munit.fitting import learn
 from ops.generators.munit.network import build_munit, describe_munit
 from ops.generators.protocol import Cost, Fitting
-from ops.generators.timing import time_call, time_steps
+from ops.generators.timing import make_stand_in, time_call, time_steps
 from ops.machine.parallel import start_threads
 from ops.machine.precision import resolve_precision
 from ops.recipe.munit import MunitSettings
@@ -23,8 +23,7 @@ DRAWN = 16  # images of a timed draw
 
 def estimate_munit(settings: MunitSettings, shape: tuple[int, int, int], classes: int) -> Cost:
     """Time a few training steps on noise. Drawing is timed on one thread in fp32; ONNX Runtime is about as fast."""
-    images = torch.randint(0, 256, (4 * classes, *shape), dtype=torch.uint8)
-    labels = torch.arange(4 * classes) % classes
+    images, labels = make_stand_in(shape, classes)
     precision = resolve_precision(settings.precision)
     with tempfile.TemporaryDirectory() as name, start_threads() as pool:
         folder = Path(name)

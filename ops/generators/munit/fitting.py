@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -19,6 +18,7 @@ from ops.generators.munit.game import Game
 from ops.generators.munit.network import Makers, Munit, build_munit, describe_munit
 from ops.generators.protocol import Fitting
 from ops.generators.stored_network import save_network
+from ops.generators.watching import Watch
 from ops.machine.parallel import start_threads
 from ops.machine.precision import compute_in, resolve_precision
 from ops.recipe.munit import MunitSettings
@@ -26,7 +26,7 @@ from ops.training.checkpoint import Checkpoints
 from ops.training.loop import Learner, train
 from ops.training.optimizers import build_adamw
 from ops.training.schedules import trapezoid
-from ops.training.state import LOSS_WINDOW, Observation, TrainingState
+from ops.training.state import LOSS_WINDOW, TrainingState
 
 BETAS = (0.5, 0.999)  # of AdamW: the gradients of a game turn quickly
 PART_IMAGES = 50  # images that a thread draws at a time during training
@@ -46,33 +46,25 @@ def _fit(settings: MunitSettings, fitting: Fitting, pool: ThreadPoolExecutor) ->
     torch.manual_seed(fitting.seed)
     munit = build_munit(config, spectral_norm=settings.spectral_norm)
     progress = fitting.progress("generator", settings.steps, "steps")
-    observer = fitting.watch(settings.max_copies)
-    watching_seconds = 0.0
+    watch = Watch(fitting.watch(settings.max_copies))
 
     def sample(feeds: Mapping[str, Tensor]) -> Tensor:
         return _sample(munit.makers, feeds, device, precision, pool)
 
-    def observe(step: int) -> Observation:
-        nonlocal watching_seconds
-        begun = time.monotonic()
-        observation = observer.observe(step, sample)
-        watching_seconds += time.monotonic() - begun
-        return observation
-
-    started = time.monotonic()
+    watch.start()
     ended = learn(
         munit,
         settings,
         fitting.images,
         fitting.labels,
-        Checkpoints(fitting.scratch, settings.checkpoints, observe),
+        Checkpoints(fitting.scratch, settings.checkpoints, lambda step: watch.observe(step, sample)),
         seed=fitting.seed,
         pool=pool,
         precision=precision,
         device=device,
         on_step=lambda step, loss: progress.update(step, loss=round(loss, 4)),
     )
-    rate = ended.step * settings.batch_size / (time.monotonic() - started - watching_seconds)
+    rate = watch.find_rate(ended.step * settings.batch_size)
     fitting.sink(f"generator: {rate:.0f} training images per second, {precision}")
     save_network(fitting.out, munit.makers, config)
     write_json(fitting.out / LOSSES, {"every": LOSS_WINDOW, "loss": ended.losses})

@@ -21,6 +21,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ops.generators.adversarial.ahead import Ahead
 from ops.generators.adversarial.pair import frozen
 from ops.generators.adversarial.spectral import advance
 from ops.generators.batches import draw_batch
@@ -80,12 +81,11 @@ class Game:
         self.by_class = [np.flatnonzero(labels.cpu().numpy() == c) for c in range(int(labels.max()) + 1)]
         self.find_critics_terms = in_parts(CriticsTerms(munit.critics, settings), pool, device)
         self.find_makers_terms = in_parts(MakersTerms(munit, settings), pool, device)
-        self.ahead: Batch | None = None
-        self.now: Batch | None = None
+        self.batches = Ahead(self._draw)
 
     def find_critics_loss(self, step: int) -> Tensor:
         """L_D, summed over branches; follows the critics' singular values first."""
-        batch = self._find(step)
+        batch = self.batches.find(step)
         advance(self.munit.critics)
         with compute_in(self.precision, self.device):
             made = self._make(batch.images, batch.styles[0])
@@ -94,7 +94,7 @@ class Game:
 
     def find_makers_loss(self, step: int) -> Tensor:
         """L_G, summed over branches."""
-        batch = self._find(step)
+        batch = self.batches.find(step)
         with compute_in(self.precision, self.device), frozen(self.munit.critics):
             terms: Tensor = self.find_makers_terms(batch.images, batch.styles[1], batch.moves[2])
         settings = self.settings
@@ -103,16 +103,7 @@ class Game:
 
     def prepare(self, step: int) -> None:
         """Draw the batch of the next step."""
-        self.ahead = self._draw(step)
-
-    def _find(self, step: int) -> Batch:
-        """The batch of a step, drawn once for both losses."""
-        for batch in (self.now, self.ahead):
-            if batch is not None and batch.step == step:
-                self.now = batch
-                return batch
-        self.now = self._draw(step)
-        return self.now
+        self.batches.prepare(step)
 
     def _make(self, images: Tensor, styles: Tensor) -> Tensor:
         """The made images of a step, [n, B, C, H, W], without gradients."""

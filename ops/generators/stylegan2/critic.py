@@ -38,7 +38,8 @@ class StyleCritic(nn.Module):
 
     Parameters
     ----------
-    base : channels of the finest grid. classes : with one there is no projection.
+    base : channels of the finest grid.
+    classes : number of classes; a single one has no projection.
     """
 
     def __init__(self, channels: int, height: int, width: int, *, base: int, classes: int) -> None:

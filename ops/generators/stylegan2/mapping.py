@@ -15,7 +15,7 @@ RATE = 0.01  # of the mapping's learning rate: its layers act on all others
 class StyleMapping(nn.Module):
     """z ~ N(0, I) and label int64 [n] to a style w [n, style].
 
-    z and the class's vector are each normalised to a second moment of 1. With one class there is no vector.
+    z and the class's vector are each normalised to a second moment of 1. A single class has no vector.
     `centres` [classes, style] are the classes' mean styles, which truncation moves towards; `find_centres` sets them.
     """
 

@@ -44,8 +44,8 @@ def make_game(pool: ThreadPoolExecutor, **changes: Any) -> Game:
 
 def take(game: Game, step: int) -> Batch:
     game.find_makers_loss(step)
-    assert game.now is not None and game.now.step == step
-    return game.now
+    assert game.batches.now is not None and game.batches.now.step == step
+    return game.batches.now
 
 
 def distance(one: Tensor, other: Tensor) -> Tensor:
@@ -176,7 +176,7 @@ def test_no_bit_of_a_loss_or_a_gradient_depends_on_the_number_of_threads() -> No
 def test_a_steps_batches_follow_from_seed_and_step_and_what_was_drawn_ahead_is_used(pool: ThreadPoolExecutor) -> None:
     one, other = make_game(pool, flip=0.5, augment=0.5), make_game(pool, flip=0.5, augment=0.5)
     other.prepare(7)
-    ahead, batches = other.ahead, [take(one, 7), take(other, 7)]
+    ahead, batches = other.batches.next, [take(one, 7), take(other, 7)]
     assert batches[1] is ahead and take(one, 7) is batches[0]
     for name in ("images", "real", "styles", "moves"):
         assert torch.equal(*(getattr(batch, name) for batch in batches)), name

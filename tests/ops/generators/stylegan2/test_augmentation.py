@@ -35,7 +35,7 @@ def still(count: int = 1) -> Tensor:
 
 def with_move(name: str, number: float) -> Tensor:
     numbers, (gate, place) = still(), PLACES[name]
-    numbers[:, 4:7] = torch.tensor([1.0, 0.5, 0.5])  # a shift along the other side would be of none
+    numbers[:, 4:7] = torch.tensor([1.0, 0.5, 0.5])  # the other side is shifted by 0 pixels
     numbers[:, gate], numbers[:, place] = 0.0, number
     return numbers
 
