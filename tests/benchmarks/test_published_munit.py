@@ -157,7 +157,7 @@ def test_ours_with_two_branches_computes_what_the_published_networks_do(pool: Th
     images = torch.randint(0, 256, (6, 1, 28, 28), dtype=torch.uint8)
     game = Game(ours, settings, images, torch.arange(6) % 2, seed=0, pool=pool, precision="fp32")
     losses = game.find_critics_loss(0), game.find_makers_loss(0)
-    batch = game.now
+    batch = game.batches.now
     assert batch is not None
     for step, (loss, find_loss) in enumerate(
         zip(losses, (published.find_critics_loss, published.find_makers_loss), strict=True)
