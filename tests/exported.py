@@ -81,7 +81,7 @@ def make_unrolled(generator_folder: Path, tmp_path_factory: pytest.TempPathFacto
         path = tmp_path_factory.mktemp("unrolled") / sampler_name(steps)
         settings = SamplerSettings(solver=solver, steps=steps)
         net = onnx.load(generator_folder / NET)
-        onnx.save(unroll_sampler(Flow(), net, settings, shape=SHAPE, class_names=CONFIG["class_names"]), path)  # type: ignore[arg-type]
+        onnx.save(unroll_sampler(Flow(), net, settings, shape=SHAPE, class_names=CONFIG["class_names"]), path)
         return path
 
     return make
@@ -120,7 +120,7 @@ def write_sampler(
     from ops.recipe.sampler import SamplerSettings
 
     settings = SamplerSettings(solver=solver, steps=steps, guidance=guidance, strength=strength)
-    names: tuple[str, ...] = tuple(CONFIG["class_names"])  # type: ignore[arg-type]
+    names: tuple[str, ...] = tuple(CONFIG["class_names"])
     maths = find_maths(kind)
     sampler = unroll_sampler(maths, onnx.load(net), settings, shape=SHAPE, class_names=names, labelled=labelled)
     onnx.save(simplify(sampler), path)

@@ -119,7 +119,7 @@ def write_results(
     drawn, kept = (
         [[len(rows.filter(label=label, round=number)) for label in range(len(names))] for number in range(rounds)]
         for rows in (index, index.filter("keep"))
-        for rounds in [1 + int(index["round"].max() or 0)]  # type: ignore[call-overload]
+        for rounds in [1 + int(index["round"].max() or 0)]
     )
     rounds = [{"drawn": one, "accepted": other} for one, other in zip(drawn, kept, strict=True)]
     write_json(accepted / ROUNDS, {"rounds": rounds, "stopped": list(stopped)})
@@ -127,7 +127,7 @@ def write_results(
         {"name": name, "real": 25, "wanted": want, "drawn": drawn[0][label], "limit": 4 * want}
         for label, (name, want) in enumerate(zip(names, wanted, strict=True))
     ]
-    counts = {key: sum(entry[key] for entry in classes) for key in ("wanted", "drawn", "limit")}  # type: ignore[misc]
+    counts = {key: sum(entry[key] for entry in classes) for key in ("wanted", "drawn", "limit")}
     write_json(plan / "plan.json", {**counts, "rounds": 5, "classes": classes})
 
 

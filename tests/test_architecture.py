@@ -258,7 +258,7 @@ def climb(graph: Mapping[str, set[str]]) -> set[tuple[str, str]]:
     found = set()
     for module, others in graph.items():
         for other in others:
-            pair = tuple(".".join(name.split(".")[:2]) for name in (module, other))
+            pair = (".".join(module.split(".")[:2]), ".".join(other.split(".")[:2]))
             if pair[0] != pair[1] and set(pair) <= floors.keys() and floors[pair[0]] <= floors[pair[1]]:
                 found.add(pair)
     return found
@@ -288,7 +288,7 @@ def test_file_names_of_outputs_that_packages_share_are_written_once() -> None:
     shared = {value for name, value in vars(outputs).items() if name.isupper() and Path(value).suffix} - {outputs.CARD}
     assert {"verdict.json", "index.parquet"} <= shared
     repeated = [
-        f"{path.relative_to(ROOT).as_posix()} line {node.lineno}: {node.value}"
+        f"{path.relative_to(ROOT).as_posix()} line {node.lineno}: {node.value!r}"
         for path in MODULES
         for node in walk(parse(path))
         if isinstance(node, ast.Constant) and node.value in shared and name_of(path) != "ops.files.outputs"

@@ -31,7 +31,11 @@ def test_the_published_networks_have_the_published_numbers_of_parameters(channel
     assert [round(count, 2) for count in counts] == [maker, maker, 2.76, 2.76]
     if channels == 3:
         assert round(sum(counts), 1) == 35.6
-        parts = [[model.a.down, model.a.encoding], [model.a.style_layers, model.a.to_style], [model.a.mlp]]
+        parts: list[list[nn.Module]] = [
+            [model.a.down, model.a.encoding],
+            [model.a.style_layers, model.a.to_style],
+            [model.a.mlp],
+        ]
         parts.append([model.a.decoding, model.a.up, model.a.norms, model.a.last])
         found = [sum(p.numel() for module in part for p in module.parameters()) for part in parts]
         assert found == [5_385_856, 2_764_936, 1_120_768, 5_754_627]  # of the layers' table, by hand
@@ -81,7 +85,7 @@ class Toy(nn.Module):
 
 def make_toy() -> PublishedMunit:
     model = PublishedMunit(1, width=8, blocks=1)
-    model.a, model.b = Toy(2.0), Toy(3.0)  # type: ignore[assignment]
+    model.a, model.b = Toy(2.0), Toy(3.0)
     model.critic_a, model.critic_b = nn.Sequential(nn.Identity()), nn.Sequential(nn.Tanh())
     return model
 
@@ -176,8 +180,8 @@ def test_a_published_step_moves_every_parameter_by_adam_and_draws_classes_equall
         seen.extend((x_a, x_b))
         return find_loss(x_a[:2], x_b[:2], s_a[:2], s_b[:2])
 
-    model.find_critics_loss = watch  # type: ignore[method-assign]
-    model.find_makers_loss = lambda *given, find=model.find_makers_loss: find(*(x[:2] for x in given))  # type: ignore
+    model.find_critics_loss = watch
+    model.find_makers_loss = lambda *given, find=model.find_makers_loss: find(*(x[:2] for x in given))
     before = {name: value.detach().clone() for name, value in model.named_parameters()}
     train_published(model, images, labels, batch_size=400)()
     for name, value in model.named_parameters():

@@ -61,7 +61,7 @@ class Truth:
 
 def test_the_best_is_found_with_its_steps() -> None:
     truth = Truth()
-    level, steps, table = race(truth, 11, 100, FOLDS)  # type: ignore[arg-type]
+    level, steps, table = race(truth, 11, 100, FOLDS)
     assert (level, steps) == (9, 400)
     assert table[9, 400] == pytest.approx(0.9) and table[CHOSEN, 100] == 0
     assert len([key for key in table if key[1] == 100]) == KEPT + 1

@@ -246,7 +246,7 @@ def _index_of(members: list[tuple[str, bytes]], *ends: str) -> int:
 
 def break_tar(draw: Draw, path: Path) -> str:
     with tarfile.open(path) as archive:
-        members = [(entry.name, archive.extractfile(entry).read()) for entry in archive]  # type: ignore[union-attr]
+        members = [(entry.name, archive.extractfile(entry).read()) for entry in archive]
     chosen = draw.randrange(len(members))
     kinds = [
         tarfile.SYMTYPE,

@@ -73,5 +73,5 @@ def test_what_is_not_broken_is_read(tmp_path: Path, name: str) -> None:
 def test_what_an_input_may_not_do_is_seen(action: object, said: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tests.fuzzing.watching.SECONDS", 0.2)
     with limited():
-        fault = watch(action)  # type: ignore[arg-type]
+        fault = watch(action)
     assert fault is not None and said in fault

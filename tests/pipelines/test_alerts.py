@@ -265,7 +265,7 @@ def test_a_failed_run_is_told_with_its_reason_and_without_credentials(
     monkeypatch.setenv(WEBHOOK, hook.address)
     result = run_small(instance, tag)
     assert not result.success and explain_failure(instance, result.run_id) == told
-    _, sensor, _ = build_alerts(NOWHERE, [PLACE], [result.job_def], {})  # type: ignore[list-item]
+    _, sensor, _ = build_alerts(NOWHERE, [PLACE], [result.job_def], {})
     (event,) = [event for event in result.all_events if event.event_type == dg.DagsterEventType.PIPELINE_FAILURE]
     context = dg.build_run_status_sensor_context("run_failed", event, instance, result.dagster_run).for_run_failure()
     sensor(context)

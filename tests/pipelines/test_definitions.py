@@ -37,7 +37,7 @@ def test_every_stage_of_every_expansion_is_an_asset_with_the_tables_dependencies
 def test_every_check_is_defined_for_every_expansion() -> None:
     definitions = build_definitions(Workspace(ROOT))
     assert definitions.asset_checks is not None
-    keys = {key for check in definitions.asset_checks for key in check.check_keys}  # type: ignore[union-attr]
+    keys = {key for check in definitions.asset_checks for key in check.check_keys}
     expected = {(check.stage, check.name) for check in CHECKS} | {(PUBLISHED, REMOTE_VERIFIED)}
     assert keys == {
         dg.AssetCheckKey(dg.AssetKey([name, asset]), check) for name in EXPANSIONS for asset, check in expected

@@ -45,7 +45,7 @@ def test_the_workspace_is_complete_committed_and_valid(tmp_path: Path, images: P
     assert "growset run my-digits" in (root / "README.md").read_text()
     result = growset(root, "check")
     assert (result.exit_code, result.output) == (0, "my-digits: ok\n")
-    assert workspace.load_recipe("my-digits").generator.unshuffle == 1  # 16 x 16
+    assert workspace.load_recipe("my-digits").generator.model_dump()["unshuffle"] == 1  # 16 x 16
     shown = run(root, "dvc", "metrics", "show")
     assert "not run yet" in shown.stdout and shown.stderr == ""
     assert run(root, "dvc", "plots", "show").stderr == ""
@@ -70,7 +70,7 @@ def test_images_without_labels_get_a_description_and_a_recipe_of_their_own(tmp_p
     )
     assert (spec.kind, spec.root) == ("folder", loose)
     assert (recipe.source, recipe.data.unlabelled) == ("my-digits", "my-digits-unlabelled")
-    assert recipe.data.images_per_class is None and recipe.generator.unshuffle == 1  # 16 x 16
+    assert recipe.data.images_per_class is None and recipe.generator.model_dump()["unshuffle"] == 1  # 16 x 16
     assert (growset(root, "check").output, run(root, "git", "status", "--porcelain").stdout) == ("my-digits: ok\n", "")
     header = (root / "recipes" / "my-digits.yaml").read_text().splitlines()[0]
     assert (

@@ -215,5 +215,5 @@ def test_startup_and_shutdown_events_of_the_server_pass() -> None:
     async def application(scope: Any, receive: Any, send: Any) -> None:
         seen.append(scope["type"])
 
-    asyncio.run(OriginGuard(application)({"type": "lifespan"}, None, None))  # type: ignore[arg-type]
+    asyncio.run(OriginGuard(application)({"type": "lifespan"}, None, None))
     assert seen == ["lifespan"]

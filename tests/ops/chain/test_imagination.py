@@ -92,7 +92,7 @@ def test_all_modes_share_every_other_factor(copied: Workspace) -> None:
     assert random["b_before"].equals(random["b_after"]) and prior["z_after"].list.sum().sum() == 0
     assert (found["guided"][0] != found["random"][0]).any() and (found["random"][0] != found["prior"][0]).any()
     # Each is the best of its own draws, so all terms gain, weighted.
-    assert (overdraw["total_after"] - overdraw["total_before"]).mean() > 0  # type: ignore[operator]
+    assert (overdraw["total_after"] - overdraw["total_before"]).mean() > 0
     best = overdraw["total_after"].mean()
     own = prior["total_after"].mean()
     assert isinstance(best, float) and isinstance(own, float) and best > own

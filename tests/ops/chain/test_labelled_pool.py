@@ -58,7 +58,7 @@ def test_every_unlabelled_image_of_the_pool_has_a_label_and_no_other_has(workspa
     ids = set(table["image_id"])
     assert len(ids) == table.height == ALL - LABELLED and not ids & (train | evaluated)
     taken = table.filter("taken")
-    assert taken["label"].value_counts()["count"].max() <= LABELLED / 2  # type: ignore[operator]
+    assert taken["label"].value_counts()["count"].max() <= LABELLED / 2
     assert set(pl.read_parquet(out(workspace, "generator") / TRAINED_ON)["image_id"]) == train | set(taken["image_id"])
     probe, metrics = (
         read_json(out(workspace, "generator") / PROBE),

@@ -100,7 +100,7 @@ def out(workspace: Workspace, stage: str) -> Path:
     return workspace.output("digits", stage)
 
 
-def run_stages(workspace: Workspace, *stages: str, workers: int = 1) -> list[dict]:  # type: ignore[type-arg]
+def run_stages(workspace: Workspace, *stages: str, workers: int = 1) -> list[dict]:
     chain = Chain(workspace, Runtime(workers=workers))
     with one_core():
         return [chain.run("digits", stage).manifest["metrics"] for stage in stages]
@@ -261,7 +261,7 @@ def test_a_generator_that_the_gate_refuses_for_all_classes_is_not_used(workspace
         "gate", "quota",
     ]  # fmt: skip
     assert "generator was not used" in str(find_refusal(workspace, "digits"))
-    why = find_fold_refusal(workspace, "digits", "generated_images")  # type: ignore[arg-type]
+    why = find_fold_refusal(workspace, "digits", "generated_images")
     assert why is not None and why.startswith("2 of 2 classes get no variants: ")
 
 

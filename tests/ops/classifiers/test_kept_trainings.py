@@ -119,7 +119,7 @@ OTHERS: dict[str, Callable[[Contest], dict[str, Any]]] = {
     "clean statistics": change_settings(clean_statistics=True),
     "the metric": lambda contest: {"metric": "balanced_accuracy"},
     "the classes": lambda contest: {"classes": 3},
-    "the version": lambda contest: {"kept": replace(contest.kept, version="2")},
+    "the version": lambda contest: {"kept": KeptTrainings(contest.kept.folder, "2") if contest.kept else None},
 }
 
 

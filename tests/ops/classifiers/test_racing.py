@@ -27,7 +27,7 @@ def test_the_gap_and_its_error_are_those_of_paired_answers() -> None:
 def test_balanced_accuracy_counts_classes_alike_and_the_worst_class_is_judged_by_it() -> None:
     rare = GOOD & (LABELS == 0)  # every rare image is wrong: a quarter of all, half in balanced accuracy
     for metric, behind in (("accuracy", 0.25), ("balanced_accuracy", 0.5), ("worst_class", 0.5)):
-        found = find_hopeless({"good": GOOD, "rare": rare}, LABELS, metric, errors=2.0, kept=())  # type: ignore[arg-type]
+        found = find_hopeless({"good": GOOD, "rare": rare}, LABELS, metric, errors=2.0, kept=())
         assert found["rare"].behind == pytest.approx(behind)
 
 

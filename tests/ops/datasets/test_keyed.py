@@ -75,6 +75,6 @@ def test_the_ends_of_the_ranges() -> None:
 )
 def test_mistakes_of_the_caller(options: dict[str, object], message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        draw_words(["a"], **{"purpose": "noise", "seed": 0, **options})  # type: ignore[arg-type]
+        draw_words(["a"], **{"purpose": "noise", "seed": 0, **options})
     with pytest.raises(ValueError, match="size is 0"):
         to_integers(np.zeros(1, np.uint64), 0)

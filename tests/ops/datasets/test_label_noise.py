@@ -81,7 +81,7 @@ def test_a_higher_rate_keeps_the_flips_of_a_lower_one() -> None:
 )
 def test_mistakes_of_the_user(options: dict[str, float], message: str) -> None:
     with pytest.raises(UserError, match=message):
-        flip_labels(np.zeros(2, np.int64), ["a", "b"], **{"rate": 0.5, "classes": 2, "seed": 0, **options})  # type: ignore[arg-type]
+        flip_labels(np.zeros(2, np.int64), ["a", "b"], **{"rate": 0.5, "classes": 2, "seed": 0, **options})
 
 
 def test_mistakes_of_the_caller() -> None:

@@ -196,7 +196,7 @@ def test_a_class_that_is_too_small_is_named() -> None:
     labels = np.array([0, 0, 0, 1, 1, 1])
 
     def split(keys: str, test: float = 0.3, **options: object) -> np.ndarray:
-        return assign_splits(labels, list(keys), validation=0.3, test=test, seed=0, **options)  # type: ignore[arg-type]
+        return assign_splits(labels, list(keys), validation=0.3, test=test, seed=0, **options)
 
     assert (count_splits(labels, split("abcdef")) == 1).all()
     with pytest.raises(

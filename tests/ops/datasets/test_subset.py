@@ -119,7 +119,7 @@ def test_a_key_of_another_law_is_refused() -> None:
     with pytest.raises(ValueError, match="ratio has no effect with law: zipf; it belongs to exponential and step"):
         LongTailSettings(law="zipf", ratio=10)
     for law in ("exponential", "zipf", "step"):
-        resolved = LongTailSettings(law=law)  # type: ignore[arg-type]
+        resolved = LongTailSettings(law=law)
         assert LongTailSettings.model_validate(resolved.model_dump()) == resolved, (
             "what a manifest holds is a recipe too"
         )

@@ -40,7 +40,7 @@ class FakeSampler:
         return np.full(count, self.batch_size if self.batch_size == self.differs_at else 0)
 
     def measure(self, images: int = MANY, largest: int = 4096) -> int:
-        return measure_batch_size(self, images=images, largest=largest, clock=lambda: self.now[0])  # type: ignore[arg-type]
+        return measure_batch_size(self, images=images, largest=largest, clock=lambda: self.now[0])
 
 
 SECONDS = {16: 0.0002, 32: 0.0003, 64: 0.0004, 128: 0.00039, 256: 0.001}

@@ -45,7 +45,7 @@ def read(folder: Path, pieces: list[Piece]) -> np.ndarray:
 
 def fill(folder: Path, sampler: Path, *, size: int = 4, **options: int) -> np.ndarray:
     pieces = cut_pieces(len(DRAWS), size)
-    done = list(fill_pieces(folder, pieces, OnnxFile(sampler), **{**OPTIONS, **options}))  # type: ignore[arg-type]
+    done = list(fill_pieces(folder, pieces, OnnxFile(sampler), **{**OPTIONS, **options}))
     assert sorted(done) == pieces
     assert sorted(file.name for file in folder.iterdir()) == sorted(piece.file_name for piece in pieces)
     return read(folder, pieces)
@@ -125,7 +125,7 @@ def test_a_deleted_piece_is_drawn_again_and_the_others_stay(tmp_path: Path, samp
     lost = pieces[2]
     (tmp_path / lost.file_name).unlink()
     assert missing_pieces(tmp_path, pieces) == [lost]
-    assert list(fill_pieces(tmp_path, pieces, OnnxFile(sampler_path), **OPTIONS)) == [lost]  # type: ignore[arg-type]
+    assert list(fill_pieces(tmp_path, pieces, OnnxFile(sampler_path), **OPTIONS)) == [lost]
     after = {file.name: (file.read_bytes(), file.stat().st_mtime_ns) for file in tmp_path.iterdir()}
     assert after.keys() == before.keys()
     for name, (content, time) in after.items():
@@ -135,18 +135,18 @@ def test_a_deleted_piece_is_drawn_again_and_the_others_stay(tmp_path: Path, samp
 
 def test_an_interrupted_fill_is_completed_by_the_next(tmp_path: Path, sampler_path: Path, expected: np.ndarray) -> None:
     pieces = cut_pieces(len(DRAWS), 4)
-    filling = fill_pieces(tmp_path, pieces, OnnxFile(sampler_path), **OPTIONS)  # type: ignore[arg-type]
+    filling = fill_pieces(tmp_path, pieces, OnnxFile(sampler_path), **OPTIONS)
     first = next(filling)
     filling.close()  # type: ignore[attr-defined]
     assert first == pieces[0]
-    assert list(fill_pieces(tmp_path, pieces, OnnxFile(sampler_path), **OPTIONS)) == pieces[1:]  # type: ignore[arg-type]
+    assert list(fill_pieces(tmp_path, pieces, OnnxFile(sampler_path), **OPTIONS)) == pieces[1:]
     np.testing.assert_array_equal(read(tmp_path, pieces), expected)
 
 
 def test_slices_filled_apart_give_the_same_dataset(tmp_path: Path, sampler_path: Path, expected: np.ndarray) -> None:
     pieces = cut_pieces(len(DRAWS), 2)
     for part in reversed(cut_slices(pieces, 3)):
-        list(fill_pieces(tmp_path, part, OnnxFile(sampler_path), **OPTIONS))  # type: ignore[arg-type]
+        list(fill_pieces(tmp_path, part, OnnxFile(sampler_path), **OPTIONS))
     np.testing.assert_array_equal(read(tmp_path, pieces), expected)
 
 
@@ -155,9 +155,9 @@ def test_a_new_export_under_the_same_name_is_opened_again(
 ) -> None:
     path, pieces = tmp_path / "sampler_3.onnx", [Piece(0, 4)]
     path.write_bytes(find_sampler(generator_folder).read_bytes())
-    list(fill_pieces(tmp_path / "heun", pieces, OnnxFile(path), **OPTIONS))  # type: ignore[arg-type]
+    list(fill_pieces(tmp_path / "heun", pieces, OnnxFile(path), **OPTIONS))
     path.write_bytes(make_sampler("euler", 3).read_bytes())
-    list(fill_pieces(tmp_path / "euler", pieces, OnnxFile(path), **OPTIONS))  # type: ignore[arg-type]
+    list(fill_pieces(tmp_path / "euler", pieces, OnnxFile(path), **OPTIONS))
     np.testing.assert_array_equal(read(tmp_path / "euler", pieces), draw_rows(0, 4, DRAWS, Sampler(path), 9))
 
 
@@ -216,7 +216,7 @@ def test_variants_do_not_depend_on_pieces_or_workers(
     )
     pieces = cut_pieces(len(draws), size)
     options = {**OPTIONS, "draws": draws, "batch_size": batch_size, "workers": workers, "seeds": store}
-    list(fill_pieces(tmp_path / "pieces", pieces, perturber, **options))  # type: ignore[arg-type]
+    list(fill_pieces(tmp_path / "pieces", pieces, perturber, **options))
     np.testing.assert_array_equal(read(tmp_path / "pieces", pieces), expect_variants(draws, seeds))
 
 

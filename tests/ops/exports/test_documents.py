@@ -37,10 +37,10 @@ def test_other_formats_lose_only_the_list_of_files(grey: Case) -> None:
 ])  # fmt: skip
 def test_the_card_of_a_partial_export_names_the_part(grey: Case, only: str, note: str) -> None:
     card = (grey.folder / "README.md").read_text()
-    dataset = open_published(grey.folder, only)  # type: ignore[arg-type]
+    dataset = open_published(grey.folder, only)
     adapted = adapt_card(card, dataset, as_published=True)
     assert note in adapted and "# tiny" in adapted
-    files = head(adapted)["configs"][0]["data_files"]  # type: ignore[index]
+    files = head(adapted)["configs"][0]["data_files"]
     assert [entry["split"] for entry in files] == dataset.splits
 
 

@@ -36,7 +36,7 @@ def read_as_edm(path: Path) -> tuple[np.ndarray, np.ndarray]:
 @pytest.mark.parametrize("only", ["all", "real"])
 def test_edm_reads_every_image_and_label(name: str, only: str, tmp_path: Path, request: pytest.FixtureRequest) -> None:
     case: Case = request.getfixturevalue(name)
-    export_dataset(case.folder, tmp_path / "out", "zip", only=only)  # type: ignore[arg-type]
+    export_dataset(case.folder, tmp_path / "out", "zip", only=only)
     for split, expected in case.splits.items():
         if split == "train" and only == "real":
             expected = expected.select(~expected.rows["is_generated"].to_numpy())

@@ -24,7 +24,7 @@ def test_imagefolder_reads_every_image_with_its_metadata(
     name: str, only: str, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
     case: Case = request.getfixturevalue(name)
-    export_dataset(case.folder, tmp_path / "out", "folder", only=only)  # type: ignore[arg-type]
+    export_dataset(case.folder, tmp_path / "out", "folder", only=only)
     loaded = load_dataset("imagefolder", data_dir=str(tmp_path / "out"), cache_dir=str(tmp_path / "cache"))
     splits = dict(case.splits)
     if only == "generated":

@@ -69,7 +69,7 @@ def test_generated_images_alone_load_without_the_other_splits(grey: Case, tmp_pa
 
 @pytest.mark.parametrize("only", ["all", "real", "generated"])
 def test_croissant_is_valid_and_describes_the_images(odd: Case, tmp_path: Path, only: str) -> None:
-    export_dataset(odd.folder, tmp_path / "out", "huggingface", only=only)  # type: ignore[arg-type]
+    export_dataset(odd.folder, tmp_path / "out", "huggingface", only=only)
     described = read_croissant(tmp_path / "out" / "croissant.json")
     assert described.errors == []
     splits = ["train"] if only == "generated" else list(odd.splits)

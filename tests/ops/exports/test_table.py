@@ -50,7 +50,7 @@ def test_names_are_unchanged_where_that_is_safe() -> None:
     ],
 )
 def test_only_the_weight_may_be_empty(given_: dict[str, list[object]], cells: list[str]) -> None:
-    rows = build_rows([0], ["i"], split="train", **given_)  # type: ignore[arg-type]
+    rows = build_rows([0], ["i"], split="train", **given_)
     read = list(csv.reader(io.StringIO((header("file") + lines(["f.png"], rows, ["Bag"])).decode())))
     assert read == [["file", *COLUMNS], ["f.png", *cells]]
 

@@ -83,7 +83,7 @@ def test_images_are_compared_within_their_class() -> None:
     assert found.whole.nearer.low < 0.5 < found.whole.nearer.high
     assert found.whole.decision == "no sign"
     assert found.whole.near_held_out.estimate == pytest.approx(
-        0.1 * found.classes[0].near_held_out.estimate + 0.9 * found.classes[1].near_held_out.estimate  # type: ignore[union-attr]
+        0.1 * found.classes[0].near_held_out.estimate + 0.9 * found.classes[1].near_held_out.estimate
     )
 
 

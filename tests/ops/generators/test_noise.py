@@ -71,8 +71,8 @@ def test_any_part_of_the_range_equals_the_same_rows_of_the_whole(
 )
 def test_another_unit_seed_or_round_gives_other_noise(other: dict[str, int | str]) -> None:
     base = {"seed": 1, "round_": 0, "unit": "cat", "start": 0, "count": 50}
-    one = draw_noise((4, 4), **base).ravel()  # type: ignore[arg-type]
-    two = draw_noise((4, 4), **{**base, **other}).ravel()  # type: ignore[arg-type]
+    one = draw_noise((4, 4), **base).ravel()
+    two = draw_noise((4, 4), **{**base, **other}).ravel()
     assert not np.isin(one, two).any()
     assert abs(np.corrcoef(one, two)[0, 1]) < 4 / math.sqrt(len(one))
 

@@ -149,7 +149,7 @@ def test_after_a_kill_at_any_step_the_next_call_completes_the_commit(
         command = arguments[2] if arguments[0] == "-c" else arguments[0]
         if command == last and moment == "before":
             raise Killed
-        printed = run_git(root, *arguments, **options)  # type: ignore[arg-type]
+        printed = run_git(root, *arguments, **options)
         if command == last:
             raise Killed
         return printed

@@ -36,7 +36,7 @@ def before(monkeypatch: pytest.MonkeyPatch, command: str, happen: Callable[[], o
     def run(root: Path, *arguments: str, **options: object) -> str:
         if command in arguments and events:
             events.pop()()
-        return run_git(root, *arguments, **options)  # type: ignore[arg-type]
+        return run_git(root, *arguments, **options)
 
     monkeypatch.setattr(ops.history.committing, "run_git", run)
 

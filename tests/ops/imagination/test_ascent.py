@@ -44,7 +44,7 @@ def test_adam_is_torchs() -> None:
 
 @pytest.mark.parametrize("rule", ["sign", "plain", "adam"])
 def test_a_variant_climbs_alike_alone_and_beside_others(rule: str) -> None:
-    ascent = Ascent(rule, 4, 0.05)  # type: ignore[arg-type]
+    ascent = Ascent(rule, 4, 0.05)
     together, alone = climb(START, fall_off, ascent)[0], climb(START.take(slice(1)), fall_off, ascent)[0]
     assert torch.equal(together.take(slice(1)).b, alone.b)
 

@@ -81,7 +81,7 @@ def test_every_call_has_the_same_number_of_rows_and_a_second_pass_is_made_only_w
 def test_small_steps_raise_the_score_of_every_variant_on_a_smooth_toy(rule: str, size: float) -> None:
     criteria = Criteria("label", consistency=3.0, diversity=0.0)
     preset = replace(
-        CORRECTED, criteria=criteria, ball=Ball(50.0), ascent=Ascent(rule, 5, size)  # type: ignore[arg-type]
+        CORRECTED, criteria=criteria, ball=Ball(50.0), ascent=Ascent(rule, 5, size)
     )  # fmt: skip
     images, units = make_seeds(6)
     for found in Imagination(LinearPrior(), SmoothScorer(), preset).imagine(images, units, 5):

@@ -79,7 +79,7 @@ def test_a_house_network_guides_and_the_bits_do_not_depend_on_other_seed_images(
     for one, other in zip(whole, back, strict=True):
         assert torch.equal(one.images, other.images)
         assert torch.equal(one.after.total, other.after.total)
-    assert all(parameter.grad is None for model in SCORER.models for parameter in model.parameters())
+    assert all(parameter.grad is None for model in HOUSE.models for parameter in model.parameters())
 
 
 def test_an_embedding_is_classified_by_its_cosines() -> None:

@@ -24,7 +24,7 @@ def describe(noise: float, rows: np.ndarray) -> Mapping[str, np.ndarray]:
 
 
 def choose(**options: object) -> Choice:
-    return choose_probe(describe, [0.4, 0.1], TRAIN, VALIDATION, classes=3, seed=0, probes=PROBES, **options)  # type: ignore[arg-type]
+    return choose_probe(describe, [0.4, 0.1], TRAIN, VALIDATION, classes=3, seed=0, probes=PROBES, **options)
 
 
 def test_the_block_and_the_noise_that_know_the_class_are_chosen_and_every_trial_is_told() -> None:
@@ -77,7 +77,7 @@ def test_images_of_one_unit_are_never_on_both_sides() -> None:
     apart, together = (
         choose_probe(
             lambda noise, rows: {"up1": values[rows]}, [0.1], labels[:60], labels[60:], units=each, **given
-        ).best.score  # type: ignore[arg-type]
+        ).best.score
         for each in (None, units)
     )
     assert apart > 0.9 and together < 0.75

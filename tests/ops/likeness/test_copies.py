@@ -28,7 +28,7 @@ def draw(count: int, shape: tuple[int, ...] = (1, 28, 28), seed: int = 0) -> Ten
 
 
 def measure_repeats(references: References, images: Tensor, labels: np.ndarray, **earlier: object) -> Nearness:
-    return measure_nearness(images, labels, references, **earlier)[2]  # type: ignore[arg-type]
+    return measure_nearness(images, labels, references, **earlier)[2]
 
 
 def test_copies_are_at_0_changed_copies_near_and_strangers_about_1() -> None:

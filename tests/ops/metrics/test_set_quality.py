@@ -30,7 +30,7 @@ def view(generated: np.ndarray, *, unseen: bool = True) -> NetworkFeatures:
 
 def measure(generated: np.ndarray, generated_labels: np.ndarray, **options: object) -> dict[str, Measure]:
     labels = Labels(draw(2)[1], draw(1)[1], generated_labels)
-    found = measure_set([view(generated)], labels, extractor="test", **options)  # type: ignore[arg-type]
+    found = measure_set([view(generated)], labels, extractor="test", **options)
     return {measure.metric: measure for measure in found if measure.label is None}
 
 
@@ -54,7 +54,7 @@ def test_every_number_has_an_interval_a_count_and_a_reference(perfect: dict[str,
 
 def test_a_perfect_generator_scores_as_real_images_do(perfect: dict[str, Measure]) -> None:
     for found in perfect.values():
-        assert found.low <= found.reference <= found.high, found  # type: ignore[operator]
+        assert found.low <= found.reference <= found.high, found
     assert perfect["precision"].value > 0.8
     assert perfect["recall"].value > 0.8
     assert perfect["coverage"].value > 0.9

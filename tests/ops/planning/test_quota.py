@@ -144,4 +144,4 @@ def test_seed_images_that_want_no_variant_are_not_drawn() -> None:
 def test_a_class_stops_for_the_commonest_reason_of_its_short_units() -> None:
     units = [Unit(str(i), label, str(i)) for i, label in enumerate((0, 0, 0, 0, 1, 1))]
     stops = ["quota", "budget", "rounds", "budget", "quota", "quota"]
-    assert join_stops(stops, units, 3) == ["budget", "quota", "quota"]  # type: ignore[arg-type]
+    assert join_stops(stops, units, 3) == ["budget", "quota", "quota"]

@@ -599,7 +599,7 @@ def test_a_recipe_must_state_the_content_of_its_networks(clip_folder: Path, vit_
         stated = getattr(settings, key).model_copy(update={"sha256": str(caught.value)[-64:]})
         settings = settings.model_copy(update={key: stated})
     check_external_networks(settings, root, NAMES)
-    moved = settings.clip.model_copy(update={"model": "elsewhere", "cut": Cut(threshold=0.5)})  # type: ignore[union-attr]
+    moved = settings.clip.model_copy(update={"model": "elsewhere", "cut": Cut(threshold=0.5)})
     assert describe_external_networks(settings) == describe_external_networks(
         settings.model_copy(update={"clip": moved})
     )

@@ -55,7 +55,7 @@ def parse_pipeline(generator: dict[str, Any], imagination: Any, **sampler: Any) 
 @pytest.mark.parametrize("kind", ["latent", "flow", "instance", "mae"])
 def test_each_mode_is_possible_with_each_prior_that_imagines(mode: str, kind: str) -> None:
     recipe = parse({"mode": mode}, kind=kind)
-    assert recipe.sampler.imagination == ImaginationSettings(mode=mode)  # type: ignore[arg-type]
+    assert recipe.sampler.imagination == ImaginationSettings(mode=mode)
     assert parse_recipe(recipe.model_dump(mode="json"), "mine.yaml") == recipe
 
 
@@ -63,7 +63,7 @@ def test_each_mode_is_possible_with_each_prior_that_imagines(mode: str, kind: st
 @pytest.mark.parametrize("generator", [IMAGE, UNCLIP], ids=["stable-diffusion", "unclip"])
 def test_a_pipeline_is_a_prior_by_itself(generator: dict[str, Any], mode: str) -> None:
     recipe = parse_pipeline(generator, {"mode": mode})
-    assert recipe.sampler.imagination == ImaginationSettings(mode=mode)  # type: ignore[arg-type]
+    assert recipe.sampler.imagination == ImaginationSettings(mode=mode)
     assert recipe.generator.find_prior() is recipe.generator and recipe.generator.rows == 1
     assert parse_recipe(recipe.model_dump(mode="json"), "mine.yaml") == recipe
 

@@ -169,7 +169,7 @@ def test_logit_adjustment_cannot_follow_independent_draws() -> None:
         arms = {"git": Arm.model_validate({**git(draws="independent", by=[by]), "loss": "logit_adjusted"})}
         both = {"baselines": {}, "expanded": {}} | {side: arms}
         with pytest.raises(ValueError, match="loss: logit_adjusted of the arm 'git' follows how often the sampler"):
-            check_variants(**both, kind="perturb", inputs=("image", "noise"), nuisance=None, batch_size=16)  # type: ignore[arg-type]
+            check_variants(**both, kind="perturb", inputs=("image", "noise"), nuisance=None, batch_size=16)
 
 
 def test_a_trainer_of_its_own_would_undo_them() -> None:

@@ -32,7 +32,7 @@ def test_any_source_gets_a_valid_recipe(counts: list[int], side: int, channels: 
     recipe = parse_recipe(YAML(typ="safe").load(text), Path("mine.yaml"))
     assert recipe.source == "mine"
     assert recipe.plan.ratio == changes["plan.ratio"]
-    assert list(recipe.generator.widths) == changes["generator.widths"]
+    assert list(recipe.generator.model_dump()["widths"]) == changes["generator.widths"]
     assert 2 <= recipe.scorer.folds <= 3
 
 

@@ -102,7 +102,7 @@ def test_an_animation_is_refused_and_a_single_frame_is_an_image(kind: str) -> No
 
 def test_a_camera_file_with_previews_gives_its_picture() -> None:
     payload = encode(Image.new("L", (5, 4), 200), "MPO", save_all=True, append_images=[Image.new("L", (5, 4))])
-    assert Image.open(io.BytesIO(payload)).is_animated
+    assert vars(Image.open(io.BytesIO(payload)))["is_animated"]
     assert convert(payload)[0].mean() > 190
 
 

@@ -53,7 +53,7 @@ def read(kind: str, path: Path, **keys: object) -> None:
 
 def fail(kind: type[GrowsetError], words: str, *arguments: object, **keys: object) -> None:
     with pytest.raises(kind) as caught:
-        read(*arguments, **keys)  # type: ignore[arg-type]
+        read(*arguments, **keys)
     assert words in str(caught.value) and "\n" not in str(caught.value)
 
 

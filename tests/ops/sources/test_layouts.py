@@ -156,7 +156,7 @@ def test_a_folder_of_classes_alone_is_all_training(tmp_path: Path) -> None:
     assert [len(part) for part in capped.values()] == [9, 9, 18]
     assert set(capped["train"].rows["image_id"]) < set(splits["train"].rows["image_id"])
     assert capped["test"].rows["image_id"].to_list() == splits["test"].rows["image_id"].to_list()
-    other = read_source(spec.model_copy(update={"split": spec.split.model_copy(update={"seed": 1})})).splits  # type: ignore[union-attr]
+    other = read_source(spec.model_copy(update={"split": spec.split.model_copy(update={"seed": 1})})).splits
     assert set(other["test"].rows["image_id"]) != set(splits["test"].rows["image_id"])
 
 

@@ -32,7 +32,7 @@ def make_spec(kind: str, root: Path, **keys: object) -> SourceSpec:
 
 
 def read_source(spec: SourceSpec, **options: object) -> dict[str, PixelDataset]:
-    return read_all(spec, **options).splits  # type: ignore[arg-type]
+    return read_all(spec, **options).splits
 
 
 def convert(image: Image.Image, size: int) -> np.ndarray:
@@ -119,10 +119,10 @@ def test_classes_are_relabelled_in_the_given_order(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("make", [make_folder, make_parquet])
 def test_a_cap_is_seeded_nested_and_independent_of_other_classes(tmp_path: Path, make: object) -> None:
-    spec = make(tmp_path, 20)  # type: ignore[operator]
+    spec = make(tmp_path, 20)
 
     def ids(split: str, **options: object) -> list[str]:
-        return read_source(spec, **options)[split].rows["image_id"].to_list()  # type: ignore[arg-type]
+        return read_source(spec, **options)[split].rows["image_id"].to_list()
 
     seven = ids("train", per_class=7)
     assert len(seven) == 21
@@ -198,7 +198,7 @@ def test_files_that_are_not_images_are_ignored(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("make", [make_folder, make_parquet])
 def test_the_hash_depends_on_content_but_not_on_the_path(tmp_path: Path, make: object) -> None:
-    one, two = make(tmp_path / "one"), make(tmp_path / "two")  # type: ignore[operator]
+    one, two = make(tmp_path / "one"), make(tmp_path / "two")
     assert hash_source(one) == hash_source(two)
     assert len(hash_source(one)) == 64
     (tmp_path / "one" / "README.md").write_text("not read", encoding="utf-8")
@@ -237,7 +237,7 @@ def test_mistakes_in_a_folder_give_one_sentence(tmp_path: Path) -> None:
             else:
                 image.save(path)
         with pytest.raises(UserError, match=message):
-            read_source(spec, **options)  # type: ignore[arg-type]
+            read_source(spec, **options)
         assert "\n" not in message
 
     small, grey = draw_image(0, size=(3, 4)), draw_image(0, "L")

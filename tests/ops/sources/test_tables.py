@@ -187,7 +187,7 @@ def test_images_beside_class_folders_are_counted_and_a_class_without_images_is_n
 def test_an_npz_is_read_in_capitals_or_not(tmp_path: Path, names: tuple[str, str]) -> None:
     images = np.arange(20, dtype=np.uint8)[:, None, None] * np.ones((1, 8, 8), np.uint8)
     labels = np.array(LABELS * 10)
-    np.savez(tmp_path / "leaves.npz", **{names[0]: images, names[1]: labels})  # type: ignore[arg-type]
+    np.savez(tmp_path / "leaves.npz", **{names[0]: images, names[1]: labels})
     spec = sketch_source(tmp_path / "leaves.npz", "leaves", "CC0").spec
     assert read_back(spec) == dict(enumerate(labels))
 

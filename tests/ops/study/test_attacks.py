@@ -34,7 +34,7 @@ def find_margins(asked: Asked) -> tuple[Tensor, float]:
     network = asked.networks[0]
     logits = network(asked.images.float() / 127.5 - 1)
     own, other = (logits.gather(1, labels[:, None])[:, 0] for labels in (asked.labels, 1 - asked.labels))
-    weights = network[1].weight  # type: ignore[index]  # of inputs in -1..1, which change by 2 ε
+    weights = network[1].weight  # of inputs in -1..1, which change by 2 ε
     return own - other, 2 * EPSILON * float((weights[0] - weights[1]).abs().sum())
 
 

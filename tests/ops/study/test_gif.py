@@ -33,7 +33,7 @@ def test_modes_and_presets_differ_in_nothing_but_the_imagination(study: Study, p
         assert (imagination.mode, imagination.preset) == (name.partition("+")[0], PRESETS.get(name, "corrected"))
         alike = recipe.sampler.model_copy(update={"imagination": first.sampler.imagination})
         assert recipe.model_copy(update={"sampler": alike}) == first
-    perturbed = [recipe.sampler.imagination.granularity for name, recipe in recipes.items() if name != "prior"]  # type: ignore[union-attr]
+    perturbed = [recipe.sampler.imagination.granularity for name, recipe in recipes.items() if name != "prior"]
     assert len(set(perturbed)) == 1
 
 

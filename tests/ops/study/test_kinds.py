@@ -97,7 +97,7 @@ def test_attacked_classifiers_and_gans_are_parts_of_one_study(
     rows = finished.table.filter(pl.col("part") == "small").sort("arm", "network")
     clean, one, ten, known, gap, real = (rows.filter(pl.col("measure") == name)["value"] for name in part["measures"])
     assert rows["value"].null_count() == 0 and rows["arm"].unique().sort().to_list() == ["ensemble", "plain"]
-    assert (one <= clean).all() and (ten <= clean).all() and clean.max() > 0.5  # type: ignore[operator]
+    assert (one <= clean).all() and (ten <= clean).all() and clean.max() > 0.5
     assert (known - clean - gap).abs().max() == 0 and gap.equals(real), "all training images are real"
     text = write_page(study, finished).read_text(encoding="utf-8")
     assert "### small" in text and "accuracy under FGSM, ε = 8/255" in text

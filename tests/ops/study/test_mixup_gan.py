@@ -204,11 +204,11 @@ def test_the_page_shows_counts_and_the_figure_shares(tmp_path: Path) -> None:
     add_rows(tmp_path, rows)
     table = select_complete(cells, bench.measures, read_results(tmp_path))
     assert dict(table.schema) == SCHEMA
-    lines = render(part, table)  # type: ignore[arg-type]
+    lines = render(part, table)
     assert "| ring | 4 | 2 | 5.0 of 8 | 8.0 of 8 |" in lines
     assert "| ring | 4 | 2 | 30.0 | 50.0 |" in lines
     assert "| ring | 4 | +3.0 ± 12.7 |" in lines  # t(0.975, 1) = 12.706; the differences are 4 and 2
-    ((panel,),) = list_rows("gan", part, table)  # type: ignore[arg-type]
+    ((panel,),) = list_rows("gan", part, table)
     assert (panel.label, panel.places) == ("modes covered, %", ["0", "0.5"])
     assert {place: found.mean for place, found in panel.lines["ring"].items()} == {"0": 5 / 8, "0.5": 1.0}
 

@@ -141,10 +141,10 @@ def test_next_steps_are_prepared_once_each_when_all_learners_are_done_with_the_o
     pair, calls = build_pair(), []
 
     def note(find_loss: object, name: str) -> object:
-        return lambda step: (calls.append((name, step)), find_loss(step))[1]  # type: ignore[operator]
+        return lambda step: (calls.append((name, step)), find_loss(step))[1]
 
-    pair.find_critics_loss = note(pair.find_critics_loss, "critic")  # type: ignore[method-assign, assignment]
-    pair.find_makers_loss = note(pair.find_makers_loss, "maker")  # type: ignore[method-assign, assignment]
+    pair.find_critics_loss = note(pair.find_critics_loss, "critic")
+    pair.find_makers_loss = note(pair.find_makers_loss, "maker")
     train(pair, make_learners(pair), 3, prepare=lambda step: calls.append(("ahead", step)))
     assert calls == [
         ("critic", 0), ("maker", 0), ("ahead", 1), ("critic", 1), ("maker", 1), ("ahead", 2), ("critic", 2),

@@ -164,7 +164,7 @@ def test_outputs_and_gradients_are_those_of_the_whole_batch() -> None:
     x, t, label = torch.randn(13, 1, 8, 8), torch.rand(13), torch.arange(13) % 3
     expected = network(x, t, label)
     expected.square().mean().backward()
-    gradients = {name: parameter.grad.clone() for name, parameter in network.named_parameters()}  # type: ignore[union-attr]
+    gradients = {name: parameter.grad.clone() for name, parameter in network.named_parameters()}
     network.zero_grad()
     with use_threads(2), start_threads() as pool:
         found = InParts(network, pool)(x, t, label)

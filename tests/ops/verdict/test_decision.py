@@ -239,7 +239,7 @@ def test_identical_answers_show_no_effect_that_a_single_image_would_not_show() -
     verdict = judge({"real": right, "both": right})
     gap = verdict.contrasts[0].difference
     assert (verdict.decision, gap.estimate, gap.standard_error) == ("no evidence", 0, pytest.approx(1 / IMAGES))
-    assert 2.7 / IMAGES < verdict.smallest_detectable_effect < 2.9 / IMAGES  # type: ignore[operator]
+    assert 2.7 / IMAGES < verdict.smallest_detectable_effect < 2.9 / IMAGES
 
 
 def test_a_design_too_small_to_find_anything_gives_no_effect_above_a_hundred_points() -> None:

@@ -33,7 +33,7 @@ def test_the_best_of_either_group_is_picked_on_validation_and_no_placebo_is() ->
     verdict = judge()
     found = compare_pool(verdict, ["fixmatch", "probe", "left-out"])
     assert found is not None and found.seeing == ("fixmatch", "probe")
-    assert (found.with_blind.against, found.with_seeing.against) == ("mixup", "fixmatch")  # type: ignore[union-attr]
+    assert (found.with_blind.against, found.with_seeing.against) == ("mixup", "fixmatch")
     for contrast in (found.with_blind, found.with_seeing):
         assert contrast in verdict.contrasts
     difference = answer(0.82).mean() - answer(0.86).mean()

@@ -21,7 +21,7 @@ def compare(metric: str = "accuracy", **changes: object) -> list[Row]:
     return compare_same_compute(
         BASELINE, CHALLENGER, ENSEMBLE, {"mixup": MIRRORED}, LABELS, baseline="mixup", challenger="grown",
         **{"metric": metric, "confidence": 0.9} | changes,
-    )  # type: ignore[arg-type]  # fmt: skip
+    )  # fmt: skip
 
 
 def test_an_ensemble_averages_probabilities_and_not_votes() -> None:
@@ -79,7 +79,7 @@ def test_networks_with_equal_answers_differ_by_less_than_one_image(metric: str) 
         return compare_same_compute(
             alike, CHALLENGER, BASELINE[0], {"mixup": alike, "grown": answers}, LABELS,
             baseline="mixup", challenger="grown", metric=metric, confidence=0.9, **METRICS[metric] | options,
-        )  # type: ignore[arg-type]  # fmt: skip
+        )  # fmt: skip
 
     for generators in (None, [0, 1, 2, 0, 1]):
         ensemble, mirrored, grown = find(CHALLENGER, generators=generators)

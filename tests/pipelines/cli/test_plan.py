@@ -32,7 +32,7 @@ UNIT = 0.5  # seconds of a classifier's step
 @pytest.fixture
 def root(fresh_workspace: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     def measure(recipe: object, units: list[object], *_: object) -> Speeds:
-        return Speeds(dict.fromkeys(units, UNIT), 0.0, 0.0, STEP, 0.0, FIXED, 0.0)  # type: ignore[arg-type]
+        return Speeds(dict.fromkeys(units, UNIT), 0.0, 0.0, STEP, 0.0, FIXED, 0.0)
 
     monkeypatch.setattr(timing, "measure_speeds", measure)
     return fresh_workspace

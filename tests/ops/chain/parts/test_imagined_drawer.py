@@ -50,7 +50,7 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def build(root: Path, kind: str = "latent", **settings: Any) -> ImaginedFile:
     keys = {"group": 3, **({"draws": 2} if settings.get("mode") == "overdraw" else {}), **settings}
-    sampler = SamplerSettings(**SAMPLER, imagination=ImaginationSettings(**keys))  # type: ignore[arg-type]
+    sampler = SamplerSettings(**SAMPLER, imagination=ImaginationSettings(**keys))
     data = Statistics((0.5,), (0.3,)) if keys.get("preset") == "release" else None
     assert sampler.imagination is not None
     imagining, shards = settle(sampler.imagination, len(NAMES)), tuple(sorted((root / "real").iterdir()))

@@ -34,9 +34,9 @@ def test_shards_are_taken_over_after_their_records_or_not_at_all(tmp_path: Path,
     (tmp_path / "round-0").mkdir()
     earlier = Earlier(pl.DataFrame({"k": [0]}) if held else None)
     assembly, source = (SimpleNamespace(shards=list), SimpleNamespace(recorded=name))
-    taken = take_round(earlier, "a", [(1,)], assembly, tmp_path, source)  # type: ignore[arg-type]
+    taken = take_round(earlier, "a", [(1,)], assembly, tmp_path, source)
     assert taken == held and earlier.asked == (["records", "shards"] if held else ["records"])
     assert (tmp_path / "round-0" / name).exists() == held
     plain = Earlier(None)
-    assert take_round(plain, "a", [(1,)], assembly, tmp_path, SimpleNamespace(recorded=None))  # type: ignore[arg-type]
+    assert take_round(plain, "a", [(1,)], assembly, tmp_path, SimpleNamespace(recorded=None))
     assert plain.asked == ["shards"]

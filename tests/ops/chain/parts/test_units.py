@@ -48,7 +48,7 @@ def plan(inputs: dict[str, Path], seeds: str) -> list[str]:
         recipe=SimpleNamespace(plan=PlanSettings.model_validate({"ratio": 2.0, "seeds": seeds})),
         runtime=SimpleNamespace(sink=lines.append),
     )
-    build_expansion_plan(run)  # type: ignore[arg-type]
+    build_expansion_plan(run)
     return lines
 
 

@@ -128,7 +128,7 @@ def test_the_network_learns_and_averages_only_follow(kind: str) -> None:
 def test_an_average_follows_by_its_decay_which_grows() -> None:
     network = nn.Linear(2, 1, bias=False)
     follower = Follower(network, 0.5, 1.0, 4)
-    before = follower.average.weight.clone()  # type: ignore[union-attr]
+    before = follower.average.weight.clone()
     with torch.no_grad():
         network.weight.fill_(3.0)
     expected = before.detach()
@@ -136,7 +136,7 @@ def test_an_average_follows_by_its_decay_which_grows() -> None:
         follower.follow(step)
         decay = grow_decay(0.5, 1.0, step, 4)
         expected = decay * expected + (1 - decay) * 3.0
-    assert torch.allclose(follower.average.weight, expected)  # type: ignore[arg-type]
+    assert torch.allclose(follower.average.weight, expected)
     decays = [grow_decay(0.99, 0.999, step, 100) for step in range(101)]
     assert decays == sorted(decays) and decays[0] == 0.99 and decays[-1] == 0.999
 

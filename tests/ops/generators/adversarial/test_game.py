@@ -61,13 +61,13 @@ def test_the_losses_are_the_logarithms_of_the_critics_odds(augment: tuple[str, .
     critic_loss = game.find_critic_loss(4)
     batch = game.find_batch(4)
     made = make_by_halves(game, batch.latents[0], batch.labels[CRITICS])
-    fake = game.pair.critic(change(made, batch.changes[CRITICS], augment), batch.labels[CRITICS])  # type: ignore[arg-type]
-    true = game.pair.critic(change(batch.real, batch.changes[REAL], augment), batch.labels[REAL])  # type: ignore[arg-type]
+    fake = game.pair.critic(change(made, batch.changes[CRITICS], augment), batch.labels[CRITICS])
+    true = game.pair.critic(change(batch.real, batch.changes[REAL], augment), batch.labels[REAL])
     expected = -F.logsigmoid(true).mean() - torch.log1p(-torch.sigmoid(fake)).mean()
     torch.testing.assert_close(critic_loss, expected, rtol=1e-4, atol=1e-5)
 
     made = make_by_halves(game, batch.latents[1], batch.labels[MAKERS])
-    fooled = game.pair.critic(change(made, batch.changes[MAKERS], augment), batch.labels[MAKERS])  # type: ignore[arg-type]
+    fooled = game.pair.critic(change(made, batch.changes[MAKERS], augment), batch.labels[MAKERS])
     torch.testing.assert_close(game.find_maker_loss(4), -F.logsigmoid(fooled).mean(), rtol=1e-4, atol=1e-5)
 
 

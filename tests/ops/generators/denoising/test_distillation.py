@@ -51,7 +51,7 @@ def draw(
             precision="fp32",
             device="cpu",
             path=folder / PAIRS,
-            pool=pool,  # type: ignore[arg-type]
+            pool=pool,
         )
 
 

@@ -43,7 +43,7 @@ def make(root: Path, settings: Callable[..., Any], tmp_path: Path) -> Callable[.
             "filter": OFF,
         }
         for key, value in lines.items():
-            text = re.sub(rf"(?m)^{key}:.*$", lambda _, key=key, value=value: f"{key}: {value}", text)  # type: ignore[misc]
+            text = re.sub(rf"(?m)^{key}:.*$", lambda _, key=key, value=value: f"{key}: {value}", text)
         path.write_text(text)
         return Workspace(folder)
 

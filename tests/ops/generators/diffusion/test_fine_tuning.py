@@ -172,7 +172,7 @@ def test_a_killed_run_draws_what_is_to_be_preserved_once(untouched: Parts, tmp_p
 
     def draw(folder: Path, together: int = 1) -> torch.Tensor:
         keys = {"seed": 3, "folder": tmp_path / folder, "together": together, "on_image": seen.append}
-        latents, labels = draw_preserved(diffuser, table, kept, **keys)  # type: ignore[arg-type]
+        latents, labels = draw_preserved(diffuser, table, kept, **keys)
         assert labels.tolist() == [0] * 10 + [1] * 10
         return latents
 

@@ -144,7 +144,7 @@ def test_augmented_images_reach_both_networks(tmp_path: Path, monkeypatch: pytes
 
 def test_the_reconstruction_of_digits_gets_better(tmp_path: Path) -> None:
     images, labels = take_digits()
-    own = AutoencoderSettings(**{**OWN, "steps": 60, "width": 16})  # type: ignore[arg-type]
+    own = AutoencoderSettings(**{**OWN, "steps": 60, "width": 16})
     settings = LatentSettings(autoencoder=own, precision="fp32")
     config = {"channels": 1, "height": 16, "width": 16, **describe_autoencoder(own, (1, 16, 16))}
     torch.manual_seed(0)
@@ -164,7 +164,7 @@ def test_the_reconstruction_of_digits_gets_better(tmp_path: Path) -> None:
 
 
 def test_an_autoencoder_that_diverges_is_told_by_its_own_key(tmp_path: Path) -> None:
-    own = AutoencoderSettings(**{**OWN, "learning_rate": 1e30, "warmup_steps": 0})  # type: ignore[arg-type]
+    own = AutoencoderSettings(**{**OWN, "learning_rate": 1e30, "warmup_steps": 0})
     config = {"channels": 1, "height": 16, "width": 16, **describe_autoencoder(own, (1, 16, 16))}
     settings, told = LatentSettings(autoencoder=own), r"lower the prior's autoencoder.learning_rate \(now"
     with start_threads() as pool, pytest.raises(TrainingDiverged, match=told):

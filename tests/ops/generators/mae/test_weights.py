@@ -59,7 +59,7 @@ def test_weights_are_taken_as_they_are_and_only_the_scale_is_the_pool_s(tmp_path
     metrics = MaeKind().fit(
         settings, Fitting(images, labels, (), 0, tmp_path, out, tmp_path / "s", watch=lambda copies: watcher)
     )
-    assert (metrics["steps"], metrics["training_images"], metrics["sha256"]) == (0, None, settings.weights.sha256)  # type: ignore[union-attr]
+    assert (metrics["steps"], metrics["training_images"], metrics["sha256"]) == (0, None, settings.weights.sha256)
     stored = load_file(out / "model.safetensors")
     assert stored.keys() == {*given, "mean", "spread"}
     assert all(torch.equal(stored[name], value) for name, value in given.items())
@@ -149,7 +149,7 @@ def test_missing_pickled_large_and_misfitting_weights_are_refused(
         ({"head.weight": torch.ones(2)}, "hold head.weight"),
         ({"vit.layernorm.bias": torch.ones(3)}, r"weights vit.layernorm.bias are \[3\], .* needs \[16\]"),
     ):
-        changed = {name: value for name, value in (given | fault).items() if value is not None}  # type: ignore[operator]
+        changed = {name: value for name, value in (given | fault).items() if value is not None}
         save_file(changed, path)
         with pytest.raises(UserError, match=sentence):
             weights.load_weights(found, mae)

@@ -136,7 +136,7 @@ def count_encodings(drawer: CodedDrawer, feeds: Feeds) -> int:
             calls.append(given)
             return session.run(*given)
 
-    drawer._encoder = Counting()  # type: ignore[assignment]
+    drawer._encoder = Counting()
     drawer.draw(feeds)
     drawer._encoder = session
     return len(calls)

@@ -130,7 +130,7 @@ class Writer(nn.Module):
 def test_a_style_is_compared_with_the_draw_of_its_own_row(swapped: bool, pool: ThreadPoolExecutor) -> None:
     game = make_game(pool, cycle=1.0)
     batch = take(game, 0)
-    munit = Munit(nn.ModuleList([Writer(swapped=swapped)]), list(game.munit.critics))  # type: ignore[arg-type]
+    munit = Munit(nn.ModuleList([Writer(swapped=swapped)]), list(game.munit.critics))
     _, again, content, style, cycle = MakersTerms(munit, game.settings)(
         batch.images, batch.styles[1], batch.moves[2]
     ).T  # fmt: skip

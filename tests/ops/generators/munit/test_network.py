@@ -58,13 +58,13 @@ def test_at_the_published_size_there_are_as_many_weights_as_published() -> None:
     maker = munit.makers[0]
     assert len(munit.makers) == 1
     assert round(count(maker) / 1e6, 2) == 15.03
-    parts = [
+    parts: list[list[nn.Module]] = [
         [maker.content, maker.encoding],
         [maker.places, maker.own],
         [maker.decoding, maker.rising, maker.norms, maker.last],
         [maker.affine],
     ]
-    assert [round(sum(map(count, part)) / 1e6, 2) for part in parts] == [5.39, 2.76, 5.75, 1.12]  # type: ignore[arg-type]
+    assert [round(sum(map(count, part)) / 1e6, 2) for part in parts] == [5.39, 2.76, 5.75, 1.12]
     assert round(count(munit.critics) / 1e6, 2) == 2.76
 
 

@@ -20,7 +20,7 @@ def decide(before: float, after: float, **changes: object):  # type: ignore[no-u
     """A gate with these two distances; the variant's images are one grey level brighter."""
     distances = iter([before, after])
     arguments: dict[str, object] = {"reference": IMAGES, "variant": IMAGES + 1, "labels": LABELS, **changes}
-    return accept_variant(frechet=lambda images, labels: next(distances), precision="int8", **arguments)  # type: ignore[arg-type]
+    return accept_variant(frechet=lambda images, labels: next(distances), precision="int8", **arguments)
 
 
 @pytest.mark.parametrize(

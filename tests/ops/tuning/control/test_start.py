@@ -36,7 +36,7 @@ def test_between_them_the_crop_is_linear_in_the_logarithm_and_outside_it_stays()
 @pytest.mark.parametrize("standard", ["standard", "weak", "asymmetric"])
 def test_a_crop_has_the_strength_that_shows_it(standard: str) -> None:
     for strength in (0.0, 0.1, 0.374, 0.5, 0.7, 1.0):
-        crop = weaken_views(strength, standard)["crop"]  # type: ignore[arg-type]
+        crop = weaken_views(strength, standard)["crop"]
         assert find_strength(crop) == pytest.approx(strength)
     assert find_strength(0.02) == 1.0
     for crop in (0.0, 1.1):

@@ -14,7 +14,7 @@ from ops.verdict.worth.curve import LabelCurve, fit_curve, measure_curve
 def measure(answers: dict[float, np.ndarray], labels: np.ndarray, metric: str = "accuracy") -> LabelCurve:
     by_seed = {share: dict(enumerate(each)) for share, each in answers.items()}
     images = {share: round(100 * share) for share in answers}
-    return measure_curve(by_seed, images, labels, metric, arm="a", picked="a", classes=2)  # type: ignore[arg-type]
+    return measure_curve(by_seed, images, labels, metric, arm="a", picked="a", classes=2)
 
 
 def test_points_are_means_over_seeds_and_images_that_all_know_move_them_together() -> None:
