@@ -75,7 +75,7 @@ def warn_of_resolution(found: Resolution, folds: int | None = None) -> str | Non
 
 
 MORE_IMAGES = "more labelled images would help"
-REMEDY = "use more test images, or each image as one with `verdict: {folds: 5}`"
+REMEDY = "use more test images, or each image as one with `verdict: {folds: 5, curve_seeds: 0}`"
 
 
 def _points(effect: float) -> str:
