@@ -84,7 +84,11 @@ def test_a_library_that_logs_what_interrupts_it_shows_no_traceback(tmp_path: Pat
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_command_that_sleeps(tmp_path: Path, number: int) -> None:
-    program = start(tmp_path, "with stoppable('run'):\n    ready()\n    time.sleep(60)\n")
+    program = start(
+        tmp_path,
+        "with stoppable('run'):\n    ready()\n    time.sleep(60)\n",
+        preexec_fn=lambda: signal.signal(number, signal.SIG_DFL),  # under nohup the tests themselves ignore SIGHUP
+    )
     code, told, seconds = program.stop(number)
     assert (code, told) == (128 + number, SENTENCE)
     assert seconds < LIMIT
