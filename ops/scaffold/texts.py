@@ -50,6 +50,10 @@ COLUMNS = """
 # The table, and its columns of the images' files and of their classes.
 {columns}
 """
+GROUP = """
+# All images of one folder within a class folder get the same split; null: each image may be drawn by itself.
+group: {group}
+"""
 SIZE = """
 # Every image is resized to this side in pixels and its middle cropped; `fit: pad` and `fit: stretch` are alternatives.
 size: {size}
@@ -129,6 +133,8 @@ def render_description(spec: SourceSpec, path: str) -> str:
     columns = {key: getattr(spec, key) for key in ("table", "file_name", "label") if key in spec.model_fields_set}
     if columns:
         text += COLUMNS.format(columns="\n".join(f"{key}: {_quote(value)}" for key, value in columns.items()))
+    if spec.group is not None:
+        text += GROUP.format(group=spec.group)
     if spec.size is not None:
         text += SIZE.format(size=spec.size)
     if spec.background is not None:

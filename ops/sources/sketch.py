@@ -13,10 +13,10 @@ import numpy as np
 from ops.errors import DamagedData, UserError
 from ops.sources.conversion import SKIPPED, SUFFIXES, Converter
 from ops.sources.layouts import LAYOUTS
-from ops.sources.layouts.folder import find_split_folders, list_loose_files
+from ops.sources.layouts.folder import count_groups, find_split_folders, list_loose_files
 from ops.sources.layouts.metadata import TABLES
-from ops.sources.listing import Listing, check_names, find_split
-from ops.sources.spec import SourceSpec, SplitRule
+from ops.sources.listing import SPLITS, Listing, check_names, find_split
+from ops.sources.spec import SUBFOLDER, SourceSpec, SplitRule
 from ops.sources.tables import SEPARATED, describe_fault, find_tables
 
 SAMPLE = 1000  # images per split that are decoded
@@ -72,8 +72,9 @@ def sketch_source(source: Path, name: str, licence: str, size: int | None = None
         empty = [name for name, count in zip(train.class_names, counts, strict=True) if not count]
         if empty:
             raise UserError(f"{source}: class {empty[0]} has no images in train; every class needs some")
-        only = train.class_names[0]
-        raise UserError(f"{source}: all images are of class {only}; at least two classes are needed{_ADVICE}")
+        only, is_deeper = train.class_names[0], spec.kind == "folder" and count_groups(spec) is not None
+        advice = f"; if the folders in it are the classes, name it instead: {source / only}" if is_deeper else _ADVICE
+        raise UserError(f"{source}: all images are of class {only}; at least two classes are needed{advice}")
     missing = {split: share for split, share in DRAWN_SHARES.items() if split not in listings}
     if missing:
         spec = spec.model_copy(update={"split": SplitRule.model_validate(missing)})
@@ -106,7 +107,10 @@ def recognise_source(source: Path, name: str, licence: str) -> SourceSpec:
     decoded. UserError if no layout fits."""
     kind = find_kind(source)
     place, keys = _describe_table(source) if kind == "metadata" else (source, {})
-    return SourceSpec(name=name, kind=kind, path=str(place.resolve()), licence=licence, **keys)  # type: ignore[arg-type]
+    spec = SourceSpec(name=name, kind=kind, path=str(place.resolve()), licence=licence, **keys)  # type: ignore[arg-type]
+    if kind == "folder" and (count_groups(spec) or 0) >= len(SPLITS):
+        return spec.model_copy(update={"group": SUBFOLDER})
+    return spec
 
 
 def recognise_unlabelled(source: Path, name: str, licence: str) -> SourceSpec:

@@ -24,12 +24,14 @@ Colour = Annotated[tuple[Level, Level, Level], Field(strict=False)]
 Names = Annotated[tuple[str, ...], Field(strict=False, min_length=2)]
 
 
+SUBFOLDER = "subfolder"  # the only `group` of kind folder
+
 KINDS_BY_KEY = {  # the kinds that read a key; with any other kind the key has no effect, which is an error
     "image": ("parquet",),
     "label": ("parquet", "metadata", "webdataset", "cifar"),
     "table": ("metadata",),
     "file_name": ("metadata",),
-    "group": ("parquet", "metadata", "webdataset"),
+    "group": ("folder", "parquet", "metadata", "webdataset"),
     "class_names": ("parquet", "metadata", "webdataset", "zip", "npz", "idx", "cifar", "gtsrb"),
 }
 
@@ -86,8 +88,8 @@ class SourceSpec(Section):
     split: SplitRule | None = Field(None, description="draw the missing splits from train, or validation from test")
     group: str | None = Field(
         None,
-        description="column of groups (patients, serial numbers); all images of a group get the same drawn split, and"
-        " the same fold where choices are cross-fitted",
+        description="column of groups (patients, serial numbers); `subfolder` where they are folders within class"
+        " folders. All images of a group get the same drawn split, and the same fold where choices are cross-fitted",
     )
     table: str | None = Field(
         None,
@@ -116,6 +118,8 @@ class SourceSpec(Section):
         for key, kinds in KINDS_BY_KEY.items():
             if key in self.model_fields_set and self.kind not in kinds:
                 raise ValueError(f"{key} has no effect with kind: {self.kind}; allowed with {', '.join(kinds)}")
+        if self.kind == "folder" and self.group not in (None, SUBFOLDER):
+            raise ValueError(f"group is {self.group}, and folders have no columns; allowed: {SUBFOLDER}")
         return self
 
     @property

@@ -44,6 +44,8 @@ def _describe_source(made: "Created") -> None:
     where = f"sources/{made.name}.yaml"
     if loose := count_loose_images(spec):
         click.echo(f"not used: {loose} image{'s' * (loose > 1)} beside the class folders, which have no class")
+    if spec.group is not None:
+        click.echo(f"images in one folder within a class folder stay together in one split; see `group:` in {where}")
     if {"table", "file_name", "label"} & spec.model_fields_set:
         table = spec.table or "metadata"
         click.echo(

@@ -1,11 +1,15 @@
-"""Folders of class folders: `<class>/*`, or `train|val|test/<class>/*`.
+"""Folders of class folders: `<class>/**`, or `train|val|test/<class>/**`.
 
-Images that lie directly in a folder have no labels. A pool may be read from such a folder, a source may not.
+With `group: subfolder` images belong together that lie in one folder within their class folder, such as the images of
+one patient; folders of the same name in several classes are one group. Images that lie directly in a folder without
+others have no labels. A pool may be read from such a folder, a source may not.
 """
 
 from __future__ import annotations
 
 import unicodedata
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -24,8 +28,22 @@ from ops.sources.listing import (
     read_files,
     require_files,
     require_path,
+    to_texts,
 )
-from ops.sources.spec import SourceSpec
+from ops.sources.spec import SUBFOLDER, SourceSpec
+
+
+@dataclass(frozen=True)
+class ClassFolder:
+    """The folder of a class in one split, and the image files in it, sorted."""
+
+    path: Path
+    files: list[Path]
+
+    def name_groups(self) -> list[str]:
+        """The folder within the class folder in which each file lies; a file beside them is a group of its own."""
+        parts = [path.relative_to(self.path).parts for path in self.files]
+        return [part[0] if len(part) > 1 else f"{self.path.name}/{part[0]}" for part in parts]
 
 
 def recognise(root: Path) -> bool:
@@ -34,11 +52,19 @@ def recognise(root: Path) -> bool:
 
 
 def list_files(spec: SourceSpec) -> list[Path]:
-    return [path for classes in _find_images(spec).values() for paths in classes.values() for path in paths]
+    return [path for classes in _find_images(spec).values() for found in classes.values() for path in found.files]
 
 
 def list_splits(spec: SourceSpec) -> dict[str, Listing]:
-    return {split: _list_split(classes) for split, classes in _find_images(spec).items()}
+    return {split: _list_split(classes, spec) for split, classes in _find_images(spec).items()}
+
+
+def count_groups(spec: SourceSpec) -> int | None:
+    """The least number of groups that a class has in train with `group: subfolder`; None without folders in one."""
+    classes = _find_images(spec)["train"].values()
+    if all(path.parent == found.path for found in classes for path in found.files):
+        return None
+    return min(len(set(found.name_groups())) for found in classes)
 
 
 def list_loose_files(spec: SourceSpec) -> list[Path] | None:
@@ -54,7 +80,7 @@ def list_loose_files(spec: SourceSpec) -> list[Path] | None:
 def list_loose(spec: SourceSpec) -> Listing | None:
     """Those images, all of one class without a meaning; None as in `list_loose_files`."""
     files = list_loose_files(spec)
-    return None if files is None else _list_split({"unlabelled": files})
+    return None if files is None else _list_split({"unlabelled": ClassFolder(spec.root, files)}, spec)
 
 
 def find_split_folders(root: Path) -> dict[str, Path]:
@@ -74,19 +100,19 @@ def _find_class_folders(root: Path) -> list[tuple[str, Path]]:
     return [(split, child) for split, folder in splits.items() for child in _list_visible(folder) if child.is_dir()]
 
 
-def _find_images(spec: SourceSpec) -> dict[str, dict[str, list[Path]]]:
-    """The image files by split and class name (in canonical Unicode form), all sorted by name."""
+def _find_images(spec: SourceSpec) -> dict[str, dict[str, ClassFolder]]:
+    """The class folders by split and class name (in canonical Unicode form), all sorted by name."""
     root = require_path(spec, "a folder of class folders, or train, val and test with class folders in each")
     if not root.is_dir():
         raise UserError(f"{root} is a file; expected a folder of class folders")
-    found: dict[str, dict[str, list[Path]]] = {split: {} for split in find_split_folders(root) or ("train",)}
+    found: dict[str, dict[str, ClassFolder]] = {split: {} for split in find_split_folders(root) or ("train",)}
     for split, folder in _find_class_folders(root):
         name = unicodedata.normalize("NFC", folder.name)
         check_names(spec, [name])
         if name in found[split]:
             raise UserError(f"{folder.parent} has two folders {name!r} in different Unicode forms; merge them")
-        found[split][name] = require_files(path for path in _list_visible(folder) if _is_image(path))
-    if not any(any(classes.values()) for classes in found.values()):
+        found[split][name] = ClassFolder(folder, require_files(filter(_is_image, _walk(folder))))
+    if not any(each.files for classes in found.values() for each in classes.values()):
         expected = ", ".join(
             names[-1] if len(names) < 2 else f"{names[0]} (or {names[1]})" for names in ALIASES.values()
         )
@@ -94,10 +120,29 @@ def _find_images(spec: SourceSpec) -> dict[str, dict[str, list[Path]]]:
     return found
 
 
-def _list_split(classes: dict[str, list[Path]]) -> Listing:
-    files = [path for paths in classes.values() for path in paths]
-    labels = np.repeat(np.arange(len(classes)), [len(paths) for paths in classes.values()])
-    return Listing(tuple(classes), labels.astype(np.int64), lambda indices: read_files(files, indices))
+def _walk(folder: Path, above: tuple[Path, ...] = ()) -> Iterator[Path]:
+    """All files below a class folder. UserError for the folder of a split, and for a link to a folder `above` it."""
+    if (real := folder.resolve()) in above:
+        raise UserError(f"{escape(folder)} links to a folder that it lies in; remove the link")
+    for path in _list_visible(folder):
+        if not path.is_dir():
+            yield path
+        elif find_split(path.name):
+            raise UserError(f"{escape(path)} is the folder of a split in a class folder; splits lie above the classes")
+        else:
+            yield from _walk(path, (*above, real))
+
+
+def _list_split(classes: Mapping[str, ClassFolder], spec: SourceSpec) -> Listing:
+    files = [path for found in classes.values() for path in found.files]
+    labels = np.repeat(np.arange(len(classes)), [len(found.files) for found in classes.values()])
+    groups = [group for found in classes.values() for group in found.name_groups()] if spec.group == SUBFOLDER else None
+    return Listing(
+        tuple(classes),
+        labels.astype(np.int64),
+        lambda indices: read_files(files, indices),
+        None if groups is None else to_texts(groups, spec.root),
+    )
 
 
 def _list_visible(folder: Path) -> list[Path]:
@@ -106,10 +151,8 @@ def _list_visible(folder: Path) -> list[Path]:
 
 
 def _is_image(path: Path) -> bool:
-    """Whether a path is an image by its suffix; UserError for a folder or another image format, which would be lost."""
+    """Whether a path is an image by its suffix; UserError for another image format, which would be lost."""
     suffix = path.suffix.lower()
-    if path.is_dir():
-        raise UserError(f"{escape(path)} is a folder in a class folder; images lie directly in their class folder")
     if suffix not in SUFFIXES and suffix in Image.registered_extensions():
         raise UserError(f"{path} has a format that is not supported; allowed: {', '.join(SUFFIXES)}")
     return suffix in SUFFIXES

@@ -248,7 +248,6 @@ def test_mistakes_in_a_folder_give_one_sentence(tmp_path: Path) -> None:
     fail({"test/dog/1.png": small}, "source insects: class dog of test is not a class of train")
     fail({"validation/ant/1.png": small}, "has both val and validation; expected one of the two")
     fail({"train/ant/1.gif": grey}, "1.gif has a format that is not supported; allowed: .png, .jpg, .jpeg, .webp")
-    fail({"train/ant/more.png": None}, "more.png is a folder in a class folder; images lie directly in their")
     fail({}, "source insects: unknown class catt; nearest: cat", classes=["ant", "catt"])
     fail({}, "source insects: class ant is given 2 times; allowed: once", classes=["ant", "ant"])
     fail({}, "source insects: 1 classes are too few; at least 2 are needed", classes=["ant"])

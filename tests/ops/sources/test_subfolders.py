@@ -1,0 +1,103 @@
+"""Class folders with folders in them: all images are read, and those of one folder may be kept together."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from ops.datasets.splits import assign_splits
+from ops.errors import UserError
+from ops.sources.layouts import folder
+from ops.sources.sketch import recognise_source, sketch_source
+from ops.sources.spec import SourceSpec
+
+FILES = (
+    "ant/p1/a.png",
+    "ant/p1/deep/b.png",
+    "ant/p2/a.png",
+    "ant/c.png",
+    "bee/p1/a.png",
+    "bee/p3/a.png",
+    "bee/p4/b.png",
+)
+
+
+def write(root: Path, *names: str) -> Path:
+    for number, name in enumerate(names):
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        Image.new("L", (8, 8), number).save(root / name)
+    return root
+
+
+def make_spec(root: Path, group: str | None = "subfolder") -> SourceSpec:
+    return SourceSpec(name="insects", kind="folder", path=str(root), licence="CC0", group=group)
+
+
+def test_images_at_any_depth_belong_to_their_class_folder_and_to_the_folder_in_it(tmp_path: Path) -> None:
+    spec = make_spec(write(tmp_path, *FILES))
+    found = folder.list_splits(spec)["train"]
+    assert found.groups is not None
+    assert [path.relative_to(tmp_path).as_posix() for path in folder.list_files(spec)] == sorted(FILES)
+    by_name = dict(zip(sorted(FILES), zip(found.labels.tolist(), found.groups.tolist(), strict=True), strict=True))
+    assert by_name == {
+        "ant/c.png": (0, "ant/c.png"),
+        "ant/p1/a.png": (0, "p1"),
+        "ant/p1/deep/b.png": (0, "p1"),
+        "ant/p2/a.png": (0, "p2"),
+        "bee/p1/a.png": (1, "p1"),  # the same patient as in the other class
+        "bee/p3/a.png": (1, "p3"),
+        "bee/p4/b.png": (1, "p4"),
+    }
+    assert folder.list_splits(make_spec(tmp_path, None))["train"].groups is None
+
+
+def test_a_drawn_split_keeps_them_together(tmp_path: Path) -> None:
+    names = [f"{kind}/{kind}-{group}/{i}.png" for kind in ("ant", "bee") for group in range(12) for i in range(4)]
+    found = folder.list_splits(make_spec(write(tmp_path, *names)))["train"]
+    assert found.groups is not None
+    keys = [str(number) for number in range(len(names))]
+    places = assign_splits(
+        found.labels, keys, validation=0.25, test=0.25, seed=0, groups=found.groups.tolist(), class_names=["ant", "bee"]
+    )
+    assert {len(np.unique(places[found.groups == group])) for group in set(found.groups)} == {1}
+    assert len(np.unique(places)) == 3
+
+
+@pytest.mark.parametrize(
+    ("names", "group"),
+    [
+        (FILES, "subfolder"),
+        (("ant/a.png", "ant/b.png", "bee/c.png", "bee/d.png"), None),
+        (("ant/images/a.png", "ant/images/b.png", "bee/images/c.png", "bee/images/d.png"), None),  # nothing to part
+    ],
+)
+def test_init_groups_by_folders_where_each_class_has_enough_of_them(
+    tmp_path: Path, names: tuple[str, ...], group: str | None
+) -> None:
+    assert recognise_source(write(tmp_path, *names), "insects", "CC0").group == group
+
+
+def test_a_folder_above_the_classes_is_named(tmp_path: Path) -> None:
+    write(tmp_path, "pictures/ant/a.png", "pictures/bee/a.png")
+    with pytest.raises(UserError, match="if the folders in it are the classes, name it instead: .*/pictures$"):
+        sketch_source(tmp_path, "insects", "CC0")
+
+
+def test_a_split_below_the_classes_and_a_loop_of_links_are_refused(tmp_path: Path) -> None:
+    spec = make_spec(write(tmp_path / "below", "ant/train/a.png", "bee/train/a.png"))
+    with pytest.raises(UserError, match="ant/train is the folder of a split in a class folder; splits lie above"):
+        folder.list_splits(spec)
+    spec = make_spec(write(tmp_path / "loop", "ant/p1/a.png", "bee/p2/a.png"))
+    (tmp_path / "loop/ant/p1/more").symlink_to(tmp_path / "loop/bee/p2")
+    assert len(folder.list_files(spec)) == 3  # a link to another folder is read as one
+    (tmp_path / "loop/bee/p2/more").symlink_to(tmp_path / "loop/ant/p1")
+    with pytest.raises(UserError, match="more links to a folder that it lies in; remove the link"):
+        folder.list_splits(spec)
+
+
+def test_no_other_group_is_possible(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="group is patient, and folders have no columns; allowed: subfolder"):
+        make_spec(tmp_path, "patient")
