@@ -41,7 +41,7 @@ def inspect_pictures(
     groups += find_near(pictures.images, pictures.labels, pictures.ids, sink=sink)
     axes = describe_set(pictures.images) if len(pictures) >= LEAST else np.zeros((len(pictures), 1))
     sink("labels: a classifier that did not see an image judges its label")
-    errors = find_label_errors(axes, pictures.labels)
+    errors = find_label_errors(axes, pictures.labels, pictures.units)
     outliers, far = find_outliers(axes, pictures.labels)
     seen = measure(pictures.images)
     odd = {
@@ -96,6 +96,7 @@ def _describe_group(group: Group, pictures: Pictures, records: _Records) -> dict
         "kind": group.kind,
         "across_splits": group.spans(pictures.splits),
         "across_labels": group.spans(pictures.labels),
+        "across_units": pictures.units is None or group.spans(pictures.units),
         "mirrored": group.mirrored,
         "distance": round(group.distance, 3),
         "images": [records.describe(row) for row in group.rows],

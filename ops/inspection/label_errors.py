@@ -50,8 +50,13 @@ def has_skill(skill: Skill) -> bool:
     return skill.accuracy - skill.chance >= LEAST_SKILL * (1 - skill.chance)
 
 
-def find_label_errors(features: np.ndarray, labels: np.ndarray, *, seed: int = 0) -> LabelErrors:
-    """Suspects among images with features [n, F] and labels int [n]. Equal arguments give equal suspects."""
+def find_label_errors(
+    features: np.ndarray, labels: np.ndarray, units: np.ndarray | None = None, *, seed: int = 0
+) -> LabelErrors:
+    """Suspects among images with features [n, F] and labels int [n]. Equal arguments give equal suspects.
+
+    units: int [n]; images of one unit are judged by a classifier that saw none of them. None: each is its own.
+    """
     none = np.empty(0, np.int64)
     found, counts = np.unique(labels, return_counts=True)
     judged = np.flatnonzero(np.isin(labels, found[counts >= LEAST_OF_CLASS]))
@@ -59,16 +64,17 @@ def find_label_errors(features: np.ndarray, labels: np.ndarray, *, seed: int = 0
     if len(classes) < 2:
         return LabelErrors(none, none, none.astype(float), none.astype(float), None)
     values, y = features[judged], np.searchsorted(classes, labels[judged])
-    strength = _choose_strength(values, y, seed)
+    together = None if units is None else units[judged]
+    strength = _choose_strength(values, y, together, seed)
     learnt = np.ones(len(y), bool)
-    probabilities = cross_fit(values, y, learnt, strength, seed=seed)
+    probabilities = cross_fit(values, y, learnt, strength, together, seed=seed)
     skill = measure_skill(probabilities.argmax(axis=1), y, len(classes))
     assert skill is not None
     if not has_skill(skill):
         return LabelErrors(none, none, none.astype(float), none.astype(float), skill)
     learnt[find_suspects(probabilities, y)[0]] = False
     if all(learnt[y == label].sum() >= LEAST_OF_CLASS for label in range(len(classes))):
-        probabilities = cross_fit(values, y, learnt, strength, seed=seed + 1)
+        probabilities = cross_fit(values, y, learnt, strength, together, seed=seed + 1)
     rows, suggested = find_suspects(probabilities, y)
     own, other = probabilities[rows, y[rows]], probabilities[rows, suggested]
     order = np.argsort((own + 1e-9) / other, kind="stable")
@@ -96,22 +102,30 @@ def count_confidently(probabilities: np.ndarray, labels: np.ndarray) -> np.ndarr
     return np.where(reached.any(axis=1), np.where(reached, probabilities, -1.0).argmax(axis=1), -1)
 
 
-def cross_fit(values: np.ndarray, labels: np.ndarray, learnt: np.ndarray, strength: float, *, seed: int) -> np.ndarray:
+def cross_fit(
+    values: np.ndarray,
+    labels: np.ndarray,
+    learnt: np.ndarray,
+    strength: float,
+    units: np.ndarray | None = None,
+    *,
+    seed: int,
+) -> np.ndarray:
     """p: float [n, K] of images [n, F], each by classifiers that did not see it, averaged over divisions into folds.
 
-    `learnt` bool [n] names the images that are learnt from.
+    `learnt` bool [n] names the images that are learnt from. `units` int [n] stay in one fold.
     """
     rng = np.random.default_rng(seed)
     repeats = 1 if len(labels) > MANY else REPEATS
     total = np.zeros((len(labels), labels.max() + 1))
     for _ in range(repeats):
-        total += _answer_folds(values, labels, learnt, divide_into_folds(labels, FOLDS, rng), strength)
+        total += _answer_folds(values, labels, learnt, divide_into_folds(labels, FOLDS, rng, units), strength)
     return total / repeats
 
 
-def _choose_strength(values: np.ndarray, labels: np.ndarray, seed: int) -> float:
+def _choose_strength(values: np.ndarray, labels: np.ndarray, units: np.ndarray | None, seed: int) -> float:
     """The strength with the least cross-fitted log loss."""
-    folds = divide_into_folds(labels, FOLDS, np.random.default_rng(seed))
+    folds = divide_into_folds(labels, FOLDS, np.random.default_rng(seed), units)
     everyone, rows = np.ones(len(labels), bool), np.arange(len(labels))
 
     def measure_loss(strength: float) -> float:

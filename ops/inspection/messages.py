@@ -72,13 +72,14 @@ def _say_duplicates(facts: Mapping[str, Any]) -> list[tuple[Level, str]]:
                 f" {_pair(doubts[0], 'label')}",
             )
         )
-    if near and facts["drawn_splits"]:
+    apart = [group for group in near if group["across_units"]]
+    if apart and facts["drawn_splits"]:
         drawn = " and ".join(facts["drawn_splits"])
         said.append(
             (
                 "warning",
-                f"{_count(near, 'group')} of near duplicates {_is(near)} in the images that {drawn} will be drawn from;"
-                " `group:` in the source's description keeps what belongs together in one split",
+                f"{_count(apart, 'group')} of near duplicates {_is(apart)} in the images that {drawn} will be drawn"
+                " from; `group:` in the source's description keeps what belongs together in one split",
             )
         )
     return said
@@ -161,8 +162,8 @@ def _say_labels(facts: Mapping[str, Any]) -> list[tuple[Level, str]]:
     return [
         (
             "warning",
-            f"{_count(suspects, 'label')} {_is(suspects)} probably wrong, e.g. {first['name']}: {first['label']}, but"
-            f" more like {first['suggested']}",
+            f"{_count(suspects, 'label')} may be wrong, e.g. {first['name']}: {first['label']}, but more like"
+            f" {first['suggested']} to a classifier that is right on {100 * labels['accuracy']:.0f} % of all",
         )
     ]
 

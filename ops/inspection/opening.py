@@ -14,6 +14,7 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from ops.datasets.identity import content_ids
+from ops.datasets.units import link_groups
 from ops.errors import DamagedData, UserError
 from ops.machine.progress import Progress, Sink, ignore
 from ops.sources.conversion import PILLOW_FORMATS, Converter, is_deep
@@ -41,6 +42,7 @@ class Pictures:
 
     images: uint8 [n, H, W, C], at most SIDE a side. labels: int64 [n]. splits: str [n]. ids: n content ids of the
     pixels before any resizing. names: where each lies. sizes: its stored (width, height). modes: its stored mode.
+    units: int64 [n], equal for images that the source's groups keep together; None where it has no groups.
     """
 
     images: np.ndarray
@@ -52,6 +54,7 @@ class Pictures:
     modes: list[str] = field(default_factory=list)
     unreadable: list[tuple[str, str]] = field(default_factory=list)  # (where, why)
     transparent: int = 0  # images with transparent pixels, put on the background
+    units: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -92,11 +95,13 @@ def open_pictures(
             chosen = np.unique(np.linspace(0, number - 1, most).astype(np.int64))
         places = {name: label for label, name in enumerate(counts.class_names)}
         labels = np.array([places[name] for name in listing.class_names], np.int64)[listing.labels[chosen]]
+        groups = None if listing.groups is None else listing.groups[chosen]
         done = 0
         for piece in listing.load(chosen):
             for position in range(len(piece)):
                 content = piece.content[position]
-                opened.add(content, piece.name(position), int(labels[done + position]), split)
+                group = None if groups is None else str(groups[done + position])
+                opened.add(content, piece.name(position), int(labels[done + position]), split, group)
             done += len(piece)
             progress.update(len(opened))
     return opened.close()
@@ -123,6 +128,7 @@ class _Opened:
     def __init__(self, spec: SourceSpec, converter: Converter) -> None:
         self.spec, self.converter = spec, converter
         self.labels: list[int] = []
+        self._groups: list[str | None] = []
         self._splits: list[str] = []
         self._ids: list[str] = []
         self._names: list[str] = []
@@ -134,7 +140,7 @@ class _Opened:
     def __len__(self) -> int:
         return len(self.labels) + len(self._unreadable)
 
-    def add(self, content: object, where: str, label: int, split: str) -> None:
+    def add(self, content: object, where: str, label: int, split: str, group: str | None) -> None:
         name = self._shorten(where)
         if isinstance(content, np.ndarray):
             pixels, mode = content, "L" if content.shape[2] == 1 else "RGB"
@@ -155,6 +161,7 @@ class _Opened:
         self._small.append(shrink(pixels))
         self._names.append(name)
         self.labels.append(label)
+        self._groups.append(group)
         self._splits.append(split)
 
     def close(self) -> Pictures:
@@ -168,7 +175,16 @@ class _Opened:
             self._modes,
             self._unreadable,
             self.converter.counts["put on the background"],
+            self._link(),
         )
+
+    def _link(self) -> np.ndarray | None:
+        """The unit of each image; every split of a source has groups, or none has."""
+        groups = [group for group in self._groups if group is not None]
+        if not groups:
+            return None
+        units = link_groups(self._ids, groups)
+        return np.array([units[key] for key in self._ids], np.int64)
 
     def _shorten(self, where: str) -> str:
         """A place seen from the source's folder."""

@@ -116,10 +116,10 @@ def format_facts(facts: Mapping[str, Any]) -> list[str]:
     lines += _more(facts["duplicates"], "groups of duplicates")
     for image in facts["labels"]["suspects"][:LINES]:
         lines.append(
-            f"  probably wrong: {image['name']} ({image['split']}) is labelled {image['label']}, more like"
+            f"  may be wrong: {image['name']} ({image['split']}) is labelled {image['label']}, more like"
             f" {image['suggested']}"
         )
-    lines += _more(facts["labels"]["suspects"], "labels that are probably wrong")
+    lines += _more(facts["labels"]["suspects"], "labels that may be wrong")
     lines.append("")
     lines += [f"{message['level']}: {message['sentence']}" for message in facts["messages"]]
     if not facts["messages"]:

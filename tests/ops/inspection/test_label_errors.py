@@ -37,6 +37,18 @@ def test_planted_errors_are_found(digits: tuple[np.ndarray, np.ndarray]) -> None
     assert (np.diff((found.own + 1e-9) / found.other) >= 0).all()
 
 
+def test_an_error_that_all_images_of_a_unit_share_is_found_too(digits: tuple[np.ndarray, np.ndarray]) -> None:
+    """Of three frames of one film with the same wrong label, two would teach the classifier that of the third."""
+    features, labels = digits[0][:300], digits[1][:300]
+    noisy, wrong = plant(labels, 0)
+    frames = np.concatenate([features + 0.01 * np.random.default_rng(i).normal(size=features.shape) for i in range(3)])
+    films = np.tile(np.arange(300), 3)
+    apart, together = (find_label_errors(frames, np.tile(noisy, 3), units).rows for units in (None, films))
+    planted = np.tile(wrong, 3)
+    assert planted[together].mean() > 0.9 and planted[together].sum() > 0.6 * planted.sum()
+    assert planted[apart].sum() < 0.1 * planted.sum()
+
+
 def test_right_labels_are_left_alone(digits: tuple[np.ndarray, np.ndarray]) -> None:
     features, labels = digits
     assert len(find_label_errors(features, labels).rows) <= 0.01 * len(labels)

@@ -34,6 +34,17 @@ def test_a_plain_source_is_there_whole(tmp_path: Path) -> None:
     assert np.bincount(found.labels).tolist() == [12, 12, 12]
 
 
+def test_images_of_one_folder_in_a_class_folder_are_a_unit(tmp_path: Path) -> None:
+    images, labels = make_truth()["train"]
+    for place, (image, label) in enumerate(zip(images, labels, strict=True)):
+        write(tmp_path / f"class {label}" / f"film {place // 2}" / f"{place}.png", to_file(image))
+    found = open_folder(tmp_path, group="subfolder")
+    assert found.units is not None
+    films = [name.split("/")[1] for name in found.names]
+    assert len(set(films)) == len(set(zip(films, found.units.tolist(), strict=True))) == len(set(found.units.tolist()))
+    assert open_folder(tmp_path).units is None
+
+
 def test_images_side_by_side_are_of_one_class_which_is_no_fault(tmp_path: Path) -> None:
     for place, image in enumerate(make_truth()["train"][0][:4]):
         Image.fromarray(image).save(tmp_path / f"{place}.png")
