@@ -34,6 +34,7 @@ def describe_lack(counts: np.ndarray, class_names: Sequence[str]) -> str | None:
     if not len(small):
         return None
     name, count = class_names[int(small[0])], int(counts[small[0]])
-    others = f", and {len(small) - 1} more classes have as few" if len(small) > 1 else ""
+    more = len(small) - 1
+    others = f", and {more} more {'classes have' if more > 1 else 'class has'} as few" if more else ""
     images = "image, which is" if count == 1 else "images, which are"
     return f"class {name} has {count} training {images} too few{others}: {reason}; {needed}"
