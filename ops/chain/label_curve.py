@@ -24,7 +24,7 @@ from ops.classifiers.runs import Contest, Run, train_runs
 from ops.classifiers.stored import load_classifier
 from ops.datasets.pixels import read_rows
 from ops.datasets.shards import find_shards
-from ops.datasets.units import list_units
+from ops.datasets.units import find_units, list_units
 from ops.files.outputs import LABEL_CURVE, RESULTS
 from ops.files.storage import read_json, write_json
 from ops.recipe.arms import Arm
@@ -80,6 +80,7 @@ def build_label_curve(run: StageRun) -> dict[str, Any]:
         arm=arm,
         picked=picked,
         classes=contest.classes,
+        units=find_units(run.inputs["real_images"], read_rows(find_shards(run.inputs["real_images"], "validation"))),
     )
     write_json(run.out / LABEL_CURVE, curve.to_dict())
     for point in curve.points:

@@ -32,6 +32,7 @@ from ops.chain.parts.trained import Trained, read_trained
 from ops.classifiers.augmentations import AUGMENTATIONS
 from ops.datasets.pixels import PixelDataset, read_rows, read_split
 from ops.datasets.shards import find_shards
+from ops.datasets.units import find_units
 from ops.files.manifests import read_manifest
 from ops.files.outputs import RUNS, VERDICT
 from ops.files.storage import replace_file, write_json
@@ -202,6 +203,7 @@ def _decide(
             confidence=settings.confidence,
             validation_per_class=trained.rates,
             reference=_read_reference(run, trained),
+            units=_find_units(run, test),
             train_counts=train_counts,
             confidences=confidences,
             costs=costs,
@@ -222,6 +224,7 @@ def _decide(
         validation_images=int(read_manifest(run.inputs["real_images"])["metrics"]["validation"]),
         validation_per_class=trained.rates,
         reference=_read_reference(run, trained),
+        units=_find_units(run, test),
         counterparts=trained.counterparts,
         train_counts=train_counts,
         confidences=confidences,
@@ -253,7 +256,12 @@ def _compare_ways(
         confidence=run.recipe.verdict.confidence,
         generators=_list_generators(trained, answers),
         validation_per_class=trained.rates,
+        units=_find_units(run, test),
     )
+
+
+def _find_units(run: StageRun, test: PixelDataset) -> np.ndarray | None:
+    return find_units(run.inputs["real_images"], test.rows)
 
 
 def _stack_confidence(by_seed: Mapping[int, Answers]) -> np.ndarray:

@@ -6,7 +6,8 @@ where damaged images or copies are left out.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -23,12 +24,16 @@ from ops.workspaces.workspace import suggest
 
 @dataclass(frozen=True, eq=False)
 class Counted:
-    """Images per class of each split, int64 [K]; `shape` is (height, width, channels)."""
+    """Images per class of each split, int64 [K]; `shape` is (height, width, channels).
+
+    groups: groups of each split, about; {} where the source has none.
+    """
 
     class_names: tuple[str, ...]
     images: dict[str, np.ndarray]
     shape: tuple[int, int, int]
     is_exact: bool
+    groups: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def totals(self) -> dict[str, int]:
@@ -63,7 +68,17 @@ def count_source(spec: SourceSpec, data: DataSettings, seed: int) -> Counted:
     if data.long_tail is not None:
         images["train"] = _thin_out(images["train"], data, seed)
     exact = spec.split is None and not spec.skip_damaged and not spec.skip_copies
-    return Counted(tuple(names), images, _find_shape(spec, listings["train"]), exact)
+    return Counted(tuple(names), images, _find_shape(spec, listings["train"]), exact, _count_groups(spec, listings))
+
+
+def _count_groups(spec: SourceSpec, listings: Mapping[str, Listing]) -> dict[str, int]:
+    """Groups of each split of all classes; a drawn split has its share of them."""
+    found = {split: len(np.unique(each.groups)) for split, each in listings.items() if each.groups is not None}
+    if spec.split is not None and (whole := found.get(spec.split.validation_from)) is not None:
+        shares = {"validation": spec.split.validation or 0.0, "test": spec.split.test or 0.0}
+        drawn = {split: max(1, round(share * whole)) for split, share in shares.items() if share}
+        found |= drawn | {spec.split.validation_from: whole - sum(drawn.values())}
+    return found
 
 
 def _count(listing: Listing, names: tuple[str, ...]) -> np.ndarray:

@@ -48,7 +48,8 @@ For comparison, a linear model of the real images ({{ reference.name }}) reaches
 {{ reference.score.estimate | percent }} in {{ metric_names[reference.metric] }}
 ({{ reference.score.low | percent }} to {{ reference.score.high | percent }}).
 
-Scores are means over {{ seeds }} on {{ verdict.test_images }} real test images; verdict.json holds
+Scores are means over {{ seeds }} on {{ verdict.test_images }} real test images
+{%- if verdict.test_groups is defined %} of {{ verdict.test_groups }} groups{% endif %}; verdict.json holds
 every contrast and class. Beside it, what the same compute buys:
 
 | way | test {{ metric }} | {{ confidence }} interval | points over {{ verdict.baseline }} |

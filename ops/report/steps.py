@@ -60,15 +60,16 @@ class Measured:
     """What the chain has measured.
 
     verdict: the content of verdict.json, without folds and not judged by the worst class. correct: bool [S, n] on the
-    test images of labels int [n], by trained arm. baselines: settings of these arms as they were trained, plain JSON,
-    equal where arms do the same. worth: of `value_gains`; None where the recipe does not ask. suspects: labels that are
-    probably wrong. has_prior: whether the recipe has one. seconds: that making the images took; None where it is not
-    known.
+    test images of labels int [n], by trained arm. units: int [n], as in `Comparison`. baselines: settings of these arms
+    as they were trained, plain JSON, equal where arms do the same. worth: of `value_gains`; None where the recipe does
+    not ask. suspects: labels that are probably wrong. has_prior: whether the recipe has one. seconds: that making the
+    images took; None where it is not known.
     """
 
     verdict: Mapping[str, Any]
     correct: Mapping[str, npt.NDArray[np.bool_]]
     labels: npt.NDArray[np.integer[Any]]
+    units: npt.NDArray[np.integer[Any]] | None
     baselines: Mapping[str, Mapping[str, Any]]
     worth: Mapping[str, Any] | None
     suspects: int
@@ -142,7 +143,7 @@ def _choose(ranked: list[Step], together: int) -> str:
 
 def _differ(found: Measured, arm: str, other: str) -> dict[str, float]:
     """Score of `arm` minus that of `other` on the test images, in the verdict's metric."""
-    comparison = Comparison({name: found.correct[name] for name in (arm, other)}, found.labels)
+    comparison = Comparison({name: found.correct[name] for name in (arm, other)}, found.labels, units=found.units)
     gap = comparison.differ(arm, other, found.verdict["metric"], tail=(1.0 - found.verdict["confidence"]) / 2.0)
     return {"estimate": gap.estimate, "low": gap.low, "high": gap.high, "df": gap.df}
 

@@ -11,6 +11,7 @@ import polars as pl
 
 from ops.datasets.pixels import read_rows
 from ops.datasets.shards import find_shards
+from ops.datasets.units import find_units
 from ops.files.manifests import read_manifest
 from ops.files.outputs import LABEL_CURVE, POLICY, RESULTS, RUNS
 from ops.files.storage import read_json
@@ -56,11 +57,12 @@ def collect_gains(
     if settings.worth is not None:
         curve = LabelCurve.from_dict(read_json(inputs[CURVE] / LABEL_CURVE))
         found = value_gains(curve, verdict, generated=generated, prices=prices, seconds=spent)
-    labels = read_rows(find_shards(inputs["real_images"], "test"))["label"].to_numpy()
+    test = read_rows(find_shards(inputs["real_images"], "test"))
     measured = Measured(
         verdict,
-        _read_answers(inputs["verdict"] / RUNS, len(labels)),
-        labels,
+        _read_answers(inputs["verdict"] / RUNS, len(test)),
+        test["label"].to_numpy(),
+        find_units(inputs["real_images"], test),
         read_trained(inputs),
         found,
         suspects,

@@ -26,17 +26,14 @@ import numpy.typing as npt
 from ops.recipe.design import Metric
 from ops.verdict.estimate import (
     Answers,
-    FloatArray,
-    Groups,
-    IntArray,
     Interval,
     Side,
     estimate_contrast,
-    group_images,
     reduce_answers,
     score_folds,
     split_image_variance,
 )
+from ops.verdict.image_groups import FloatArray, Groups, IntArray, group_images
 
 
 class Comparison:
@@ -45,6 +42,7 @@ class Comparison:
     replicates: per arm bool or float [K, n], the answers of its independent trainings. labels: int [n].
     lowest: per arm the label of its worst class on validation, needed for the metric worst_class only.
     folds: the fold in which each image was a test image, int [n], where every fold trained its own networks.
+    units: int [n], equal for images that belong together, such as a patient's; None where each is a draw of its own.
     """
 
     def __init__(
@@ -54,14 +52,15 @@ class Comparison:
         *,
         lowest: Mapping[str, int] | None = None,
         folds: IntArray | None = None,
+        units: IntArray | None = None,
     ) -> None:
         self.classes = np.unique(labels)
         self.images = len(labels)
         self.has_folds = folds is not None
         self._replicates = replicates
         self._lowest = {arm: int(np.searchsorted(self.classes, label)) for arm, label in (lowest or {}).items()}
-        self._whole = group_images(None, len(labels), folds)
-        self._by_class = group_images(labels, len(labels), folds)
+        self._whole = group_images(None, len(labels), folds, units)
+        self._by_class = group_images(labels, len(labels), folds, units)
         self._found: dict[tuple[tuple[str, Metric | int], tuple[str, Metric | int] | None], Interval] = {}
         self._sides: dict[tuple[str, Metric | int], Side] = {}
         self._reduced: dict[tuple[str, bool], Answers] = {}
@@ -158,12 +157,14 @@ def compare_paired(
     *,
     tail: float,
     folds: IntArray | None = None,
+    units: IntArray | None = None,
 ) -> Interval:
     """Score of `plus` minus score of `minus`, bool or float [K, n], where row k of both comes from the same networks.
 
-    Both share the same seeds, so the replicates are the differences, network by network. folds: as in `Comparison`.
+    Both share the same seeds, so the replicates are the differences, network by network. folds, units: as in
+    `Comparison`.
     """
-    groups = group_images(None if metric == "accuracy" else labels, len(labels), folds)
+    groups = group_images(None if metric == "accuracy" else labels, len(labels), folds, units)
     change, count = reduce_answers(np.subtract(plus, minus, dtype=np.float64), groups), len(groups.counts)
     if metric != "worst_class":
         return estimate_contrast(Side(groups, change, np.full(count, 1.0 / count)), None, tail=tail)

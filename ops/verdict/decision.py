@@ -57,6 +57,7 @@ def decide(
     reference: ReferenceAnswers | None = None,
     folds: IntArray | None = None,
     unused_folds: int = 0,
+    units: IntArray | None = None,
     counterparts: Sequence[tuple[str, str]] = (),
     train_counts: Sequence[int] = (),
     confidences: Mapping[str, FloatArray] | None = None,
@@ -79,6 +80,7 @@ def decide(
     folds: the fold in which each image was a test image, int [n]; row s of `correct` then holds the answers of every
         fold's network of seed s to that fold's images. None for one split.
     unused_folds: how many of the folds used nothing generated.
+    units: int [n], equal for images that belong together, such as a patient's; None where each is a draw of its own.
     counterparts: pairs of an expanded arm and a baseline that differs from it in its generated images alone.
     train_counts: training images of each class, which head, middle and tail are divided by; () leaves these out.
     confidences: per trained arm the probability of the answer, float [S, n]; None leaves the calibration out.
@@ -92,7 +94,7 @@ def decide(
     if refusal := refuse_generators(count_generators(generators), min(map(len, correct.values()), default=0)):
         raise UserError(f"{refusal[0].upper()}{refusal[1:]}.")
     _check_arms(case, aliases)
-    _check_images(case)
+    _check_images(case, units)
     setup = set_up_comparison(
         case.correct,
         kinds,
@@ -103,6 +105,7 @@ def decide(
         validation_images=validation_images,
         validation_per_class=validation_per_class,
         folds=folds,
+        units=units,
     )
     comparison, picks = setup.comparison, setup.picks
     challenger, baseline = picks.challenger, picks.baseline
@@ -111,7 +114,13 @@ def decide(
     row = None
     if reference is not None:
         row = compare_reference(
-            reference, case.correct[baseline], labels, metric=metric, confidence=confidence, folds=folds
+            reference,
+            case.correct[baseline],
+            labels,
+            metric=metric,
+            confidence=confidence,
+            folds=folds,
+            units=units,
         )
     divided = None if folds is None else len(np.unique(folds))
     has_learnt = row is None or row.shortfall is None
@@ -153,6 +162,7 @@ def decide(
         seeds=seeds,
         least_seeds=LEAST_SEEDS,
         test_images=len(labels),
+        test_groups=None if units is None else len(np.unique(units)),
         reference=row,
         folds=divided,
         unused_folds=None if folds is None else unused_folds,
@@ -261,12 +271,14 @@ def _check_arms(case: _Case, aliases: Mapping[str, str]) -> None:
             raise ValueError(f"alias {alias!r} -> {arm!r} must lead from an untrained arm to one of {case.names}")
 
 
-def _check_images(case: _Case) -> None:
+def _check_images(case: _Case, units: IntArray | None) -> None:
     labels, classes = case.labels, len(case.class_names)
     if labels.ndim != 1 or not np.issubdtype(labels.dtype, np.integer):
         raise ValueError(f"labels must be int [n], not {labels.dtype} {list(labels.shape)}")
     if len(labels) < 2:
         raise UserError(f"A verdict needs at least 2 test images, not {len(labels)}.")
+    if units is not None and len(np.unique(units)) < 2:
+        raise UserError(f"A verdict needs test images of at least 2 groups; all {len(labels):,} are of one.")
     if labels.min() < 0 or labels.max() >= classes:
         raise ValueError(f"labels must lie in 0..{classes - 1}, found {labels.min()}..{labels.max()}")
     for name, answers in case.correct.items():

@@ -31,6 +31,15 @@ Images of two arms are paired, replicates are not: arms of one seed share only t
 show no correlation from that. Plain accuracy is the case of one class that holds all images. `growset bench verdict`
 measures coverage.
 
+Images of one unit u, such as a patient, are no independent draws. With the influence r_i = (D_i - mean_c D) / n_c of an
+image on the difference, and t_u its sum over the images of a unit, the first term is the cluster-robust variance
+
+    sum_s G_s / (G_s - 1) sum_{u in s} t_u^2,
+
+where stratum s has G_s units and is a class, or several that share units, with G_s - 1 degrees of freedom (Liang and
+Zeger, Biometrika 73, 1986; the factor of Cameron and Miller, Journal of Human Resources 50, 2015). e_a^2 sums each
+unit's images of a class first, and n and n_c count units in the least V. Units of one image give the terms above.
+
 Where the images were divided into k folds, each image is a test image once, and replicate s of an arm joins one
 training of every fold. s_a^2 is then the sum over folds of the variance of what a fold's images add to the score, with
 k (K_a - 1) degrees of freedom. Generators and training images differ between folds, and training images are shared by
@@ -60,9 +69,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from ops.verdict.image_groups import FloatArray, Groups, IntArray
+
 BoolArray = npt.NDArray[np.bool_]
-FloatArray = npt.NDArray[np.float64]
-IntArray = npt.NDArray[np.integer[Any]]
 
 # The shares by which overlapping training sets enlarge the variance from images and seeds: of a score over all images,
 # and of one over classes, whose borders move with the training images.
@@ -86,56 +95,12 @@ class Interval:
 
 
 @dataclass(frozen=True)
-class Groups:
-    """Which class each of the n images belongs to; every one of the C classes has images.
-
-    members: int [n] in [0, C). folds: int [n] in [0, k), the fold in which each image was a test image; None if the
-    images were never divided.
-    """
-
-    members: IntArray
-    folds: IntArray | None = None
-
-    @cached_property
-    def counts(self) -> FloatArray:
-        """Images per class, float64 [C]."""
-        return np.bincount(self.members).astype(np.float64)
-
-    @cached_property
-    def places(self) -> list[IntArray]:
-        """Per class the places of its images among all n, in order."""
-        ends = np.cumsum(np.bincount(self.members))[:-1]
-        return np.split(np.argsort(self.members, kind="stable"), ends)
-
-    def split(self, values: npt.NDArray[Any]) -> FloatArray:
-        """`average` of float or bool [K, n] as a sum of parts, one for each fold's images: float64 [K, k, C].
-
-        Without folds there is one part.
-        """
-        if self.folds is None:
-            return self.average(values)[:, np.newaxis]
-        folds, classes = int(self.folds.max()) + 1, len(self.counts)
-        cells = self.folds * classes + self.members
-        sums = np.stack([np.bincount(cells, weights=row, minlength=folds * classes) for row in values])
-        return np.asarray(sums.reshape(len(values), folds, classes) / self.counts)
-
-    def average(self, values: npt.NDArray[Any]) -> FloatArray:
-        """Class means float64 [..., C] of values bool or float64 [..., n]."""
-        if len(self.counts) == 1:
-            return np.asarray(values.mean(axis=-1, keepdims=True))
-        rows = values.reshape(-1, values.shape[-1])
-        # Summed image by image: the order of summation in a matrix product depends on the number of threads.
-        sums = np.stack([np.bincount(self.members, weights=row) for row in rows])
-        return np.asarray((sums / self.counts).reshape(*values.shape[:-1], -1))
-
-
-@dataclass(frozen=True)
 class Answers:
     """The answers of an arm's K replicates, reduced to the figures that the closed form needs.
 
     means: float64 [n], mean over replicates. parts: float64 [K, k, C], what the images of each of k folds add to the
-    accuracy per replicate and class; k is 1 without folds. noise: float64 [C], the mean over a class's images of the
-    variance between replicates; 0 for one replicate.
+    accuracy per replicate and class; k is 1 without folds. noise: float64 [C], the variance between replicates of a
+    class's sum of answers, its units taken as independent, for each of its images; 0 for one replicate.
     """
 
     means: FloatArray
@@ -180,15 +145,6 @@ class Side:
         return float(scores.var(axis=0, ddof=1).sum()) / k, inside / k
 
 
-def group_images(labels: IntArray | None, images: int, folds: IntArray | None = None) -> Groups:
-    """The classes that have images, in the order of their numbers; without labels all images are one class."""
-    if folds is not None:
-        folds = np.unique(folds, return_inverse=True)[1]
-    if labels is None:
-        return Groups(np.zeros(images, dtype=np.int64), folds)
-    return Groups(np.unique(labels, return_inverse=True)[1], folds)
-
-
 def average_generators(correct: BoolArray, generators: IntArray) -> FloatArray:
     """Mean answers per generator, float64 [G, n], of seeds bool [S, n] that used `generators` int [S].
 
@@ -203,6 +159,8 @@ def reduce_answers(replicates: npt.NDArray[Any], groups: Groups) -> Answers:
     if replicates.ndim != 2 or replicates.shape[1] != len(groups.members) or not len(replicates):
         raise ValueError(f"answers must be [replicates, {len(groups.members)}], not {list(replicates.shape)}")
     means, k = replicates.mean(axis=0), len(replicates)
+    if k > 1 and groups.units is not None:
+        return Answers(means, groups.split(replicates), _vary_units(replicates, groups))
     if k == 1:
         spread = np.zeros_like(means)
     elif replicates.dtype == np.bool_:
@@ -212,24 +170,34 @@ def reduce_answers(replicates: npt.NDArray[Any], groups: Groups) -> Answers:
     return Answers(means, groups.split(replicates), groups.average(spread))
 
 
+def _vary_units(replicates: npt.NDArray[Any], groups: Groups) -> FloatArray:
+    """The noise of `Answers` where images have units."""
+    assert groups.units is not None
+    cells, classes = groups.members + len(groups.counts) * groups.units, len(groups.counts)
+    sums = np.stack([np.bincount(cells, weights=row, minlength=classes * groups.total) for row in replicates])
+    spread = sums.var(axis=0, ddof=1).reshape(groups.total, classes)
+    return np.asarray(spread.sum(axis=0) / groups.counts)
+
+
 def estimate_contrast(plus: Side, minus: Side | None, *, tail: float) -> Interval:
     """The score of `plus` minus that of `minus` (0 where None), with a two-sided interval of `tail` on each side.
 
     Both sides have the same groups. A class of one image has no variance of its own; it takes the variance over all
-    images, which is rather too large. ValueError for a tail outside (0, 0.5) or fewer than two images.
+    images, which is rather too large; so does a stratum of one unit over all units. ValueError for a tail outside
+    (0, 0.5), or for fewer than two images or units.
     """
-    counts, images = plus.groups.counts, len(plus.groups.members)
+    counts, draws, total = plus.groups.counts, plus.groups.stratum_draws, plus.groups.total
     if not 0.0 < tail < 0.5:
         raise ValueError(f"tail must lie between 0 and 0.5, not {tail}")
-    if images < 2:
-        raise ValueError("an interval needs at least two images")
+    if total < 2:
+        raise ValueError("an interval needs at least two images, of two units where they have units")
     sides = [plus] if minus is None else [plus, minus]
     estimate = plus.score if minus is None else plus.score - minus.score
     image_parts = split_image_variance(plus, minus)
     variance = float(image_parts.sum()) + max(
         0.0, sum(between - inside for between, inside in (s.spread for s in sides))
     )
-    freedom = np.where(counts > 1, counts, images) - 1.0
+    freedom = np.where(draws > 1, draws, total) - 1.0
     information = float(np.sum(image_parts**2 / freedom))
     free = list(freedom[image_parts > 0])
     for side in sides:
@@ -257,15 +225,20 @@ def estimate_contrast(plus: Side, minus: Side | None, *, tail: float) -> Interva
 
 
 def _vary_one_image(sides: list[Side]) -> tuple[int, float]:
-    """The images that count, and the least variance of a contrast: that of one of them which is answered otherwise."""
-    counts, weights = sides[0].groups.counts, np.max([np.abs(side.weights) for side in sides], axis=0)
-    counted = int(counts[weights > 0].sum())
-    return counted, float(np.sum(weights**2 / counts) / counted)
+    """The draws that count, and the least variance of a contrast: that of one of them which is answered otherwise."""
+    groups, weights = sides[0].groups, np.max([np.abs(side.weights) for side in sides], axis=0)
+    counted = int(groups.draws[weights > 0].sum())
+    return counted, float(np.sum(weights**2 / groups.draws) / counted)
 
 
 def split_image_variance(plus: Side, minus: Side | None) -> FloatArray:
-    """The part of a contrast's variance that comes from the images of each class, var_c(D) / n_c, float64 [C]."""
+    """The part of a contrast's variance that comes from the images of each stratum, float64 [S].
+
+    Without units a stratum is a class, and its part is var_c(D) / n_c.
+    """
     groups = plus.groups
+    if groups.units is not None:
+        return _split_unit_variance(plus, minus)
     others = np.zeros(len(groups.counts)) if minus is None else minus.weights
     parts = np.zeros(len(groups.counts))
     for c in np.flatnonzero((plus.weights != 0.0) | (others != 0.0)):
@@ -275,6 +248,31 @@ def split_image_variance(plus: Side, minus: Side | None) -> FloatArray:
             values = values - others[c] * minus.answers.means[images]
         # Shifted so that a class of equal values gives exactly 0, without rounding errors.
         parts[c] = (values - values[0]).var(ddof=1) / groups.counts[c]
+    return parts
+
+
+def _split_unit_variance(plus: Side, minus: Side | None) -> FloatArray:
+    """The same for images with units: G / (G - 1) times the sum of t_u^2."""
+    groups = plus.groups
+    assert groups.units is not None
+    parts = np.zeros(len(groups.stratum_draws))
+    others = np.zeros(len(groups.counts)) if minus is None else minus.weights
+
+    def weigh(ours: FloatArray, theirs: FloatArray) -> FloatArray:
+        return ours * plus.answers.means - (0.0 if minus is None else theirs * minus.answers.means)
+
+    values = weigh(plus.weights[groups.members], others[groups.members])
+    first = np.array([places[0] for places in groups.places])
+    values = values - values[first][groups.members]  # a class of equal values gives exactly 0, without rounding errors
+    sums = groups.sum_units((values - groups.average(values)[groups.members]) / groups.counts[groups.members])  # t_u
+    for s, draws in enumerate(groups.stratum_draws):
+        if draws > 1:
+            parts[s] = draws / (draws - 1.0) * float(np.sum(sums[groups.unit_strata == s] ** 2))
+            continue
+        inside = groups.strata == s
+        everywhere = weigh(plus.weights[inside].sum(), others[inside].sum())
+        means = groups.sum_units(everywhere - everywhere[0]) / groups.sum_units(np.ones(len(everywhere)))
+        parts[s] = means.var(ddof=1)
     return parts
 
 

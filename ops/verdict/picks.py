@@ -54,6 +54,7 @@ def set_up_comparison(
     validation_images: int | None = None,
     validation_per_class: Mapping[str, Sequence[float]] | None = None,
     folds: IntArray | None = None,
+    units: IntArray | None = None,
 ) -> ComparisonSetup:
     """Pick both arms and set up their comparison; inputs as in `decide`, each arm in `correct` with a kind.
 
@@ -63,14 +64,14 @@ def set_up_comparison(
     if metric == "worst_class":
         rates = validation_per_class or {}
         lowest = {arm: find_lowest(rates.get(arm, ()), labels) for arm in correct}
-    seeds = Comparison(correct, labels, lowest=lowest, folds=folds)
+    seeds = Comparison(correct, labels, lowest=lowest, folds=folds, units=units)
     comparison = seeds
     if count_generators(generators) > 1:
         replicates = {
             arm: average_generators(answers, np.asarray(generators)) if kinds[arm] != "baseline" else answers
             for arm, answers in correct.items()
         }
-        comparison = Comparison(replicates, labels, lowest=lowest, folds=folds)
+        comparison = Comparison(replicates, labels, lowest=lowest, folds=folds, units=units)
     arms = {kind: [arm for arm in correct if kinds[arm] == kind] for kind in get_args(Kind)}
     picks = Picks(
         baselines=[arm for arm in correct if kinds[arm] != "expanded"],

@@ -156,6 +156,7 @@ class Verdict:
     unused: str | None = None
     folds: int | None = None
     unused_folds: int | None = None
+    test_groups: int | None = None
 
     @property
     def trainings(self) -> int:
@@ -176,4 +177,6 @@ class Verdict:
                 del found["budget"][key]
         if self.folds is None:
             del found["folds"], found["unused_folds"]
+        if self.test_groups is None:
+            del found["test_groups"]
         return found

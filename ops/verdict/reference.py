@@ -41,8 +41,9 @@ def compare_reference(
     metric: Metric,
     confidence: float,
     folds: IntArray | None = None,
+    units: IntArray | None = None,
 ) -> ReferenceRow:
-    """The picked baseline, bool [S, n], beside the reference model and chance; folds as in `Comparison`.
+    """The picked baseline, bool [S, n], beside the reference model and chance; folds and units as in `Comparison`.
 
     ValueError for answers of the reference model of another shape or type.
     """
@@ -51,7 +52,7 @@ def compare_reference(
         raise ValueError(f"the reference model must be bool [{len(labels)}], not {found}")
     checked, tail = choose_checked_metric(metric), (1.0 - confidence) / 2.0
     answers = {"baseline": baseline, "reference": reference.correct[np.newaxis]}
-    comparison = Comparison(answers, labels, folds=folds)
+    comparison = Comparison(answers, labels, folds=folds, units=units)
     gap = comparison.differ("baseline", "reference", checked, tail=tail)
     score, chance = comparison.score("baseline", checked, tail=tail), find_chance(labels, checked)
     shortfall: Shortfall | None = None

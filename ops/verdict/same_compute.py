@@ -70,13 +70,14 @@ def compare_same_compute(
     generators: Sequence[int] | None = None,
     validation_per_class: Mapping[str, Sequence[float]] | None = None,
     folds: IntArray | None = None,
+    units: IntArray | None = None,
 ) -> list[Row]:
     """The ensemble of the baseline's networks, then each arm of `mirrored` with test-time augmentation.
 
     baseline_correct, challenger_correct: bool [S, n]; both the challenger's name and its answers are None where no arm
     has generated images. ensemble: bool [n]. mirrored: bool [S, n] by arm, of these two.
-    generators, validation_per_class and folds: as in `decide`; each way takes those of its arm. A way is compared
-    with its own arm network by network.
+    generators, validation_per_class, folds and units: as in `decide`; each way takes those of its arm. A way is
+    compared with its own arm network by network.
     """
     rows: list[tuple[Way, str]] = [("ensemble", baseline), *(("mirrored", arm) for arm in mirrored)]
     names = {(way, arm): f"{way} of {arm}" for way, arm in rows}
@@ -94,14 +95,15 @@ def compare_same_compute(
         rates = validation_per_class or {}
         lowest = {arm: find_lowest(rates.get(arm, ()), labels) for arm in arms}
         lowest |= {name: lowest[arm] for (_, arm), name in names.items()}
-    comparison, tail = Comparison(answers, labels, lowest=lowest, folds=folds), (1.0 - confidence) / 2.0
+    comparison = Comparison(answers, labels, lowest=lowest, folds=folds, units=units)
+    tail = (1.0 - confidence) / 2.0
 
     def differ(way: Way, arm: str, other: str) -> Interval:
         name = names[way, arm]
         if arm != other:
             return comparison.differ(name, other, metric, tail=tail)
         own = answers[arm] if way == "mirrored" else answers[arm].mean(axis=0, keepdims=True)
-        return compare_paired(answers[name], own, labels, metric, tail=tail, folds=folds)
+        return compare_paired(answers[name], own, labels, metric, tail=tail, folds=folds, units=units)
 
     return [
         Row(

@@ -132,8 +132,9 @@ def _name_test(verdict: Verdict) -> str:
     if verdict.folds is not None:
         left_out = f" ({verdict.unused_folds} of them without generated images)" if verdict.unused_folds else ""
         trained = f"{verdict.folds} folds{left_out} with {trained} each"
+    groups = "" if verdict.test_groups is None else f" of {verdict.test_groups:,} groups"
     return (
-        f"in {article}{NAMES[verdict.metric]} on {verdict.test_images:,} test images over {trained}, after "
+        f"in {article}{NAMES[verdict.metric]} on {verdict.test_images:,} test images{groups} over {trained}, after "
         f"{_name_steps(verdict.budget)} of batch {_name_batch(verdict.budget)}"
     )
 

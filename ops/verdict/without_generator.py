@@ -36,6 +36,7 @@ def judge_baselines(
     confidence: float,
     validation_per_class: Mapping[str, Sequence[float]],
     reference: ReferenceAnswers,
+    units: IntArray | None = None,
     train_counts: Sequence[int] = (),
     confidences: Mapping[str, FloatArray] | None = None,
     costs: Mapping[str, float] | None = None,
@@ -49,7 +50,7 @@ def judge_baselines(
     lowest = None
     if metric == "worst_class":
         lowest = {arm: find_lowest(validation_per_class[arm], labels) for arm in correct}
-    comparison, tail = Comparison(correct, labels, lowest=lowest), (1.0 - confidence) / 2.0
+    comparison, tail = Comparison(correct, labels, lowest=lowest, units=units), (1.0 - confidence) / 2.0
     rows = {
         arm: describe_arm(
             comparison,
@@ -92,7 +93,10 @@ def judge_baselines(
         seeds=min(map(len, correct.values())),
         least_seeds=LEAST_SEEDS,
         test_images=len(labels),
-        reference=compare_reference(reference, correct[baseline], labels, metric=metric, confidence=confidence),
+        test_groups=None if units is None else len(np.unique(units)),
+        reference=compare_reference(
+            reference, correct[baseline], labels, metric=metric, confidence=confidence, units=units
+        ),
         unused=unused,
     )
     return replace(verdict, sentence=write_sentence(verdict))

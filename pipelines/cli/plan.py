@@ -62,6 +62,11 @@ def describe_plan(pace: Pace) -> dict[str, Any]:
             "effect": resolution.effect,
             "metric": resolution.metric,
             "test_images": resolution.images,
+            **(
+                {}
+                if resolution.groups is None
+                else {"test_groups": resolution.groups, "effect_if_alike": resolution.alike}
+            ),
             "errors": resolution.errors,
             "errors_are_assumed": resolution.is_assumed,
         },

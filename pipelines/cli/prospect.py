@@ -62,7 +62,9 @@ class Prospect:
         metric = settings.metric or choose_metric(self.counted.images["train"].tolist())
         images = self.counted.images
         test = images["test"] if settings.folds is None else np.sum(list(images.values()), axis=0)
-        return find_resolution(test, metric, confidence=settings.confidence, errors=self.errors)
+        known = self.counted.groups
+        groups = (known.get("test") if settings.folds is None else sum(known.values())) or None
+        return find_resolution(test, metric, confidence=settings.confidence, errors=self.errors, groups=groups)
 
     def list_warnings(self) -> list[str]:
         """A sentence on each thing that makes a verdict or a generator unlikely."""
@@ -133,7 +135,7 @@ def read_exactly(workspace: Workspace, seen: Prospect) -> Prospect:
     train = splits["train"]
     images = {split: np.bincount(data.labels, minlength=len(train.class_names)) for split, data in splits.items()}
     height, width, channels = train.images.shape[1:]
-    counted = Counted(train.class_names, images, (height, width, channels), True)
+    counted = Counted(train.class_names, images, (height, width, channels), True, seen.counted.groups)
     return foresee(workspace, seen.expansion, recipe, counted)
 
 

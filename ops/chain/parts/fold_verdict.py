@@ -20,6 +20,7 @@ from ops.chain.parts.controlled import tell_left_out
 from ops.chain.parts.pools import tell_pool
 from ops.chain.parts.reference import LOGGED
 from ops.datasets.index import write_index
+from ops.datasets.units import find_units
 from ops.files.manifests import read_manifest
 from ops.files.outputs import FOLD_ANSWERS, FOLDS, RUNS, VERDICT
 from ops.files.storage import read_json, write_json
@@ -45,15 +46,16 @@ LEFT_OUT = "left_out"  # of a fold in folds.json: arms whose images the controll
 def judge_folds(run: StageRun) -> dict[str, Any]:
     """Write verdict.json and runs.parquet; returns the metrics that every verdict has."""
     answers = FoldAnswers(run.inputs["folds"])
+    units = answers.find_units(run.inputs["real_images"])
     class_names = read_manifest(run.inputs["real_images"])["metrics"]["class_names"]
-    verdict = _decide(run, answers, class_names)
+    verdict = _decide(run, answers, class_names, units)
     verdict = replace(verdict, sentence=verdict.sentence + answers.tell_left_out())
     seen = read_seen(run.inputs.get("prior"), run.inputs["generated_images"])
     pool = compare_pool(verdict, list_seeing(run.recipe.baselines))
     if seen is not None and verdict.unused_folds != verdict.folds:
         # No labelled image may be in the pool.
         verdict = replace(verdict, sentence=verdict.sentence + tell_pool(seen, 0, pool))
-    ways = _compare_ways(answers, run.recipe.verdict.confidence)
+    ways = _compare_ways(answers, run.recipe.verdict.confidence, units)
     rows = describe_folds(answers)
     found = verdict.to_dict() | {
         "earlier_looks": [],
@@ -117,6 +119,10 @@ class FoldAnswers:
     @cached_property
     def members(self) -> np.ndarray:
         return self.images["fold"].to_numpy()
+
+    def find_units(self, real: Path) -> np.ndarray | None:
+        """The unit of each image, int64 [n], by the output of `real_images`; None where the source has no groups."""
+        return find_units(real, self.images.with_columns(parent_id=pl.lit(None, pl.String)))
 
     @cached_property
     def kinds(self) -> dict[str, Any]:
@@ -193,7 +199,7 @@ class FoldAnswers:
         )
 
 
-def _decide(run: StageRun, answers: FoldAnswers, class_names: list[str]) -> Verdict:
+def _decide(run: StageRun, answers: FoldAnswers, class_names: list[str], units: np.ndarray | None) -> Verdict:
     kinds, facts, classifier = answers.kinds, answers.facts, run.recipe.classifier
     arms = {**run.recipe.baselines, **run.recipe.expanded}
     verdict = decide(
@@ -211,6 +217,7 @@ def _decide(run: StageRun, answers: FoldAnswers, class_names: list[str]) -> Verd
         validation_per_class={arm: answers.average_classes(arm) for arm in kinds},
         reference=answers.read_reference(),
         folds=answers.members,
+        units=units,
         unused_folds=sum(fold["not_used"] is not None for fold in answers.folds),
         train_counts=np.bincount(answers.labels, minlength=len(class_names)).tolist(),  # a fold trains on most of these
         confidences={arm: answers.read(arm, "confidence").astype(np.float64) for arm in kinds},
@@ -232,7 +239,7 @@ def list_counterparts(run: StageRun, answers: FoldAnswers) -> list[tuple[str, st
     return [pair for pair in pairs if not answers.left_out.keys() & set(pair)]
 
 
-def _compare_ways(answers: FoldAnswers, confidence: float) -> list[Row]:
+def _compare_ways(answers: FoldAnswers, confidence: float, units: np.ndarray | None) -> list[Row]:
     """What the same compute buys; mirrored images where every fold trained with them."""
     baseline, challenger = answers.facts["baseline"], answers.facts["challenger"]
     mirrored = [arm for arm in (baseline, challenger) if answers.is_known(arm, "mirrored")]
@@ -249,6 +256,7 @@ def _compare_ways(answers: FoldAnswers, confidence: float) -> list[Row]:
         generators=answers.generators,
         validation_per_class={arm: answers.average_classes(arm) for arm in (baseline, challenger)},
         folds=answers.members,
+        units=units,
     )
 
 

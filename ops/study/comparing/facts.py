@@ -86,6 +86,7 @@ def _rank(finished: Sequence[Finished]) -> Ranking:
         confidence=max(each.verdict["confidence"] for each in finished),
         validation_images=images.validation,
         folds=images.folds,
+        units=images.units,
         train_counts=images.train_counts,
     )
 

@@ -76,6 +76,7 @@ def pool_arms(
     validation_images: int | None = None,
     by_class: bool = False,
     folds: IntArray | None = None,
+    units: IntArray | None = None,
 ) -> Pool:
     """The arms of all `entrants`, which answered the same n images of `labels` int [n].
 
@@ -106,7 +107,9 @@ def pool_arms(
         challenger=pick_best({name: validation[name] for name in challengers.values()}),
         validation_images=validation_images,
     )
-    by_seed, comparison = (Comparison(found, labels, lowest=lowest, folds=folds) for found in (seeds, replicates))
+    by_seed, comparison = (
+        Comparison(found, labels, lowest=lowest, folds=folds, units=units) for found in (seeds, replicates)
+    )
     return Pool(names, ComparisonSetup(comparison, by_seed, picks), challengers)
 
 

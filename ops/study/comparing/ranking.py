@@ -83,6 +83,7 @@ def rank_recipes(
     confidence: float = 0.95,
     validation_images: int | None = None,
     folds: IntArray | None = None,
+    units: IntArray | None = None,
     train_counts: Sequence[int] = (),
 ) -> Ranking:
     """Compare finished recipes, at least one, that were judged on the same test images.
@@ -90,12 +91,19 @@ def rank_recipes(
     labels: int [n]. confidence: of all intervals together. The other inputs are those of `ops.verdict.decision.decide`.
     """
     pool = pool_arms(
-        entrants, labels, validation_images=validation_images, by_class=metric == "worst_class", folds=folds
+        entrants,
+        labels,
+        validation_images=validation_images,
+        by_class=metric == "worst_class",
+        folds=folds,
+        units=units,
     )
     compared = len(pool.challengers)
     shared = 1.0 - (1.0 - confidence) / max(1, compared)
     trials = 1 if folds is None else len(set(folds.tolist()))
-    case = _Case(entrants, pool, labels, class_names, metric, shared, validation_images, folds, trials, train_counts)
+    case = _Case(
+        entrants, pool, labels, class_names, metric, shared, validation_images, folds, units, trials, train_counts
+    )
     by_name = {entrant.recipe: entrant for entrant in entrants}
     standings = sorted(
         (case.place(entrant) for entrant in entrants),
@@ -136,6 +144,7 @@ class _Case:
     shared: float
     validation_images: int | None
     folds: IntArray | None
+    units: IntArray | None
     trials: int
     train_counts: Sequence[int]
 
@@ -191,6 +200,7 @@ class _Case:
             validation_images=self.validation_images,
             validation_per_class=entrant.validation_per_class,
             folds=self.folds,
+            units=self.units,
         )
         tail = find_tail(entrant.look, entrant.looks, self.shared)
         contrasts = contrast_arms(setup, self.metric, tail=tail)

@@ -20,6 +20,7 @@ from ops.chain.parts.fold_verdict import FoldAnswers
 from ops.chain.parts.trained import list_rates
 from ops.datasets.pixels import read_rows
 from ops.datasets.shards import find_shards
+from ops.datasets.units import find_units
 from ops.errors import DamagedData
 from ops.files.manifests import MANIFEST, read_manifest
 from ops.files.outputs import RESULTS, RUNS, VERDICT
@@ -55,7 +56,7 @@ class Candidate:
 
 @dataclass(frozen=True, eq=False)
 class Images:
-    """The test images that a finished recipe answered: ids, labels int [n], and folds int [n] where it has some.
+    """The test images that a finished recipe answered: ids, labels, and folds and units where it has some, int [n].
 
     validation: how many images arms were picked on. train_counts: training images of each class of class_names.
     """
@@ -63,6 +64,7 @@ class Images:
     ids: pl.Series
     labels: np.ndarray
     folds: np.ndarray | None
+    units: np.ndarray | None
     class_names: Sequence[str]
     validation: int
     train_counts: Sequence[int]
@@ -175,7 +177,13 @@ def _read_split(workspace: Workspace, name: str, verdict: Mapping[str, Any]) -> 
     metrics, test = read_manifest(real)["metrics"], read_rows(find_shards(real, "test"))
     train = np.bincount(read_rows(find_shards(real, "train"))["label"].to_numpy(), minlength=metrics["classes"])
     images = Images(
-        test["image_id"], test["label"].to_numpy(), None, metrics["class_names"], metrics["validation"], train.tolist()
+        test["image_id"],
+        test["label"].to_numpy(),
+        None,
+        find_units(real, test),
+        metrics["class_names"],
+        metrics["validation"],
+        train.tolist(),
     )
     runs = pl.read_parquet(workspace.output(name, LAST) / RUNS)
     correct = {}
@@ -197,6 +205,7 @@ def _read_folds(workspace: Workspace, name: str, verdict: Mapping[str, Any]) -> 
         answers.images["image_id"],
         answers.labels,
         answers.members,
+        answers.find_units(workspace.output(name, FIRST)),
         names,
         sum(fold["images"]["validation"] for fold in answers.folds),
         np.bincount(answers.labels, minlength=len(names)).tolist(),

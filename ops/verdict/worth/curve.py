@@ -21,7 +21,8 @@ import numpy as np
 from scipy.special import chdtrc
 
 from ops.recipe.design import Metric
-from ops.verdict.estimate import BoolArray, FloatArray, IntArray, group_images
+from ops.verdict.estimate import BoolArray
+from ops.verdict.image_groups import FloatArray, Groups, IntArray, group_images
 from ops.verdict.metric import weigh_images
 from ops.verdict.worth.law import EXPONENTS, LEAST_SIZES, Laws, fit_laws
 
@@ -100,11 +101,12 @@ def measure_curve(
     arm: str,
     picked: str,
     classes: int,
+    units: IntArray | None = None,
 ) -> LabelCurve:
     """The curve of networks that were right on validation images: bool [n] by share of the labels and seed.
 
     images: training images by share. labels: int [n]. metric: accuracy or balanced_accuracy; classes without validation
-    images do not count in it.
+    images do not count in it. units: int [n], equal for images that belong together.
     """
     shares, weights = sorted(answers), weigh_images(labels, metric)
     stacked = [np.stack(list(answers[share].values())) for share in shares]
@@ -138,19 +140,27 @@ def measure_curve(
             )
             for share, level, own, variance in zip(shares, levels, scores, seeds, strict=True)
         ],
-        _covary(means, labels, weights, metric).tolist(),
+        _covary(means, weights, group_images(None if metric == "accuracy" else labels, len(labels), None, units)),
         freedom,
     )
 
 
-def _covary(means: FloatArray, labels: IntArray, weights: FloatArray, metric: Metric) -> FloatArray:
-    """The covariance [J, J] of the scores of `means` [J, n] by images. A class of one image has that of all images."""
-    groups = group_images(None if metric == "accuracy" else labels, len(labels))
+def _covary(means: FloatArray, weights: FloatArray, groups: Groups) -> list[list[float]]:
+    """The covariance [J, J] of the scores of `means` [J, n] by images. A class of one image has that of all images.
+
+    With units it is the cluster-robust one of `ops.verdict.estimate`; a stratum of one unit adds nothing to it.
+    """
     total = np.zeros((len(means), len(means)))
+    if groups.units is not None:
+        sums = groups.sum_units((means - groups.average(means)[:, groups.members]) * weights)
+        for s, draws in enumerate(groups.stratum_draws):
+            own = sums[:, groups.unit_strata == s]
+            total += draws / max(draws - 1.0, 1.0) * own @ own.T
+        return total.tolist()
     for places in groups.places:
         own = means[:, places] if len(places) > 1 else means
         total += float(weights[places[0]]) ** 2 * len(places) * np.cov(own)
-    return total
+    return total.tolist()
 
 
 def fit_curve(curve: LabelCurve, draws: int, rng: np.random.Generator) -> Fit:

@@ -32,8 +32,9 @@ from ops.classifiers.reference.model import load_reference
 from ops.classifiers.stored import load_classifier
 from ops.datasets.identity import content_ids, number_repeats
 from ops.datasets.index import locate_rows, write_index
-from ops.datasets.pixels import PixelDataset, build_rows, write_shards
+from ops.datasets.pixels import PixelDataset, build_rows, read_split, write_shards
 from ops.datasets.shards import find_shards
+from ops.datasets.units import link_groups, list_keys, write_groups
 from ops.files.manifests import MANIFEST, describe_output
 from ops.files.storage import read_json, write_json
 from ops.recipe.loading import parse_recipe
@@ -437,6 +438,22 @@ def test_the_ensemble_averages_probabilities_and_mirror_images_are_averaged_with
         expected = (both.argmax(axis=2) == test.labels).mean()
         assert rows["mirrored", arm]["score"]["estimate"] == pytest.approx(expected, abs=1e-12)
         assert rows["mirrored", arm]["passes"] == 2
+
+
+def test_a_verdict_counts_the_groups_of_a_source(alike: Bench) -> None:
+    """Test images of a group are one draw, in the difference, in the scores and in what the same compute buys."""
+    plain, real = alike.judge(), alike.data / "real_images"
+    keys = list_keys(read_split(real, "test").rows)
+    write_groups(real, link_groups(keys, [str(place // 4) for place in range(len(keys))]))
+    grouped = alike.judge()
+    assert (grouped["test_groups"], "test_groups" in plain) == (-(-len(keys) // 4), False)
+    assert f"test images of {grouped['test_groups']} groups" in grouped["sentence"]
+    for where in (lambda found: found["contrasts"], lambda found: found["arms"], lambda found: found["same_compute"]):
+        for one, other in zip(where(grouped), where(plain), strict=True):
+            key = next(key for key in ("difference", "score") if key in one)
+            assert one[key]["estimate"] == other[key]["estimate"]
+            assert one[key]["standard_error"] != other[key]["standard_error"]
+    assert grouped["reference"]["gap"]["standard_error"] != plain["reference"]["gap"]["standard_error"]
 
 
 def test_an_arm_that_never_saw_mirrored_images_is_not_evaluated_on_them(alike: Bench) -> None:

@@ -8,7 +8,7 @@ import numpy as np
 
 from ops.datasets.identity import content_ids, number_repeats
 from ops.datasets.pixels import PixelDataset, build_rows
-from ops.datasets.units import link_groups, read_units, write_groups
+from ops.datasets.units import find_units, link_groups, read_units, write_groups
 
 rng = np.random.default_rng(0)
 PICTURES = rng.integers(0, 256, (5, 4, 4, 1), dtype=np.uint8)
@@ -32,6 +32,14 @@ def test_groups_that_share_a_picture_are_one_unit(tmp_path: Path) -> None:
     units = read_units(tmp_path, make([0, 1, 2, 3, 4], "train"))
     assert len(set(units[:3].tolist())) == 1
     assert len(set(units.tolist())) == 3  # x and y, z, and the picture that has no group
+
+
+def test_a_source_without_groups_has_no_units_of_its_own(tmp_path: Path) -> None:
+    rows = make([0, 0, 1], "test").rows
+    assert find_units(tmp_path, rows) is None
+    keys = content_ids(PICTURES[:2])
+    write_groups(tmp_path, link_groups(keys, ["x", "x"]))
+    assert find_units(tmp_path, rows).tolist() == [0, 0, 0]
 
 
 def test_changed_images_belong_to_their_picture(tmp_path: Path) -> None:

@@ -34,6 +34,16 @@ def test_balanced_accuracy_and_the_worst_class_are_decided_by_small_classes() ->
     assert balanced == find_resolution(np.array([900, 0, 90, 10]), "balanced_accuracy", confidence=0.95, errors=0.1)
 
 
+def test_groups_whose_images_are_alike_show_less() -> None:
+    found = find_resolution(np.array([400, 400]), "accuracy", confidence=0.95, errors=None, groups=50)
+    assert found.alike == pytest.approx(4 * found.effect)
+    sentence = describe_resolution(found)
+    assert "800 test images show differences from about 4 points on" in sentence
+    assert (
+        "of about 50 groups, and where images of a group are answered alike, only from about 14 points on" in sentence
+    )
+
+
 def test_the_warning_names_the_remedy_that_there_is() -> None:
     found = find_resolution(np.array([82]), "accuracy", confidence=0.95, errors=None)
     warning = warn_of_resolution(found)

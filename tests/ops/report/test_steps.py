@@ -33,8 +33,8 @@ def answer(right: int) -> np.ndarray:
 def rank(**changes: Any) -> tuple[str, dict[str, dict[str, Any]]]:
     facts: dict[str, Any] = {
         "verdict": make_verdict() | {"curve": make_curve()}, "correct": {arm: answer(n) for arm, n in RIGHT.items()},
-        "labels": np.arange(400) % 4, "baselines": BASELINES, "worth": {"more_labels": MORE}, "suspects": 7,
-        "has_prior": False, "seconds": 1800.0, "prices": Prices("EUR", 0.1, 1.2),
+        "labels": np.arange(400) % 4, "units": None, "baselines": BASELINES, "worth": {"more_labels": MORE},
+        "suspects": 7, "has_prior": False, "seconds": 1800.0, "prices": Prices("EUR", 0.1, 1.2),
     }  # fmt: skip
     found = rank_steps(Measured(**{**facts, **changes}))
     return found["sentence"], {row["name"]: row for row in found["rows"]}

@@ -46,7 +46,7 @@ def rank(inputs: Mapping[str, Path], picked: str) -> dict[str, dict[str, Any]]:
     correct = {arm: np.tile(np.arange(40) < 4 * (number + 1), (2, 1)) for number, arm in enumerate(baselines)}
     verdict = make_verdict() | {"baseline": picked}
     labels = np.arange(40) % 4
-    found = rank_steps(Measured(verdict, correct, labels, baselines, None, 0, True, None, Prices("")))
+    found = rank_steps(Measured(verdict, correct, labels, None, baselines, None, 0, True, None, Prices("")))
     return {row["name"]: row for row in found["rows"]}
 
 

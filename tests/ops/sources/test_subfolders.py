@@ -10,9 +10,11 @@ from PIL import Image
 
 from ops.datasets.splits import assign_splits
 from ops.errors import UserError
+from ops.planning.counting import count_source
+from ops.recipe.data import DataSettings
 from ops.sources.layouts import folder
 from ops.sources.sketch import recognise_source, sketch_source
-from ops.sources.spec import SourceSpec
+from ops.sources.spec import SourceSpec, SplitRule
 
 FILES = (
     "ant/p1/a.png",
@@ -101,3 +103,10 @@ def test_a_split_below_the_classes_and_a_loop_of_links_are_refused(tmp_path: Pat
 def test_no_other_group_is_possible(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="group is patient, and folders have no columns; allowed: subfolder"):
         make_spec(tmp_path, "patient")
+
+
+def test_a_plan_knows_about_how_many_groups_a_drawn_split_has(tmp_path: Path) -> None:
+    names = [f"{kind}/{kind}-{group}/{i}.png" for kind in ("ant", "bee") for group in range(10) for i in range(3)]
+    spec = make_spec(write(tmp_path, *names)).model_copy(update={"split": SplitRule(validation=0.15, test=0.25)})
+    assert count_source(spec, DataSettings(), 0).groups == {"train": 12, "validation": 3, "test": 5}
+    assert count_source(spec.model_copy(update={"group": None}), DataSettings(), 0).groups == {}

@@ -10,17 +10,14 @@ from scipy import stats
 
 from ops.verdict.estimate import (
     BoolArray,
-    FloatArray,
-    Groups,
-    IntArray,
     Interval,
     Side,
     average_generators,
     estimate_contrast,
     find_critical,
-    group_images,
     reduce_answers,
 )
+from ops.verdict.image_groups import FloatArray, Groups, IntArray, group_images
 
 LABELS = np.array([0] * 30 + [3] * 20 + [7] * 10)
 TAIL = 0.025

@@ -16,11 +16,11 @@ from ops.verdict.estimate import (
     Side,
     estimate_contrast,
     find_critical,
-    group_images,
     reduce_answers,
     score_folds,
     split_image_variance,
 )
+from ops.verdict.image_groups import group_images
 from ops.verdict.records import Budget, Kind
 
 TAIL, IMAGES, FOLDS = 0.025, 60, 4

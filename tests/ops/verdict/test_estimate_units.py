@@ -1,0 +1,174 @@
+"""Intervals where test images belong together: plain loops, limits, coverage, and what a verdict says of them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from ops.verdict.comparison import Comparison, compare_paired
+from ops.verdict.decision import decide
+from ops.verdict.estimate import Interval, Side, estimate_contrast, reduce_answers, split_image_variance
+from ops.verdict.image_groups import IntArray, group_images
+from ops.verdict.records import Budget, Kind
+
+TAIL = 0.025
+LABELS = np.repeat([0, 1, 2], [24, 18, 8])
+NESTED = np.concatenate([np.arange(24) // 4, 10 + np.arange(18) // 3, 20 + np.arange(8) // 2])
+SHARED = np.arange(50) % 7  # every class shares units with every other
+PARTLY = np.where(LABELS == 0, NESTED, 10 + np.arange(50) % 5)  # the last two classes do
+
+
+def draw(seed: int, units: IntArray, *, sd: float = 1.0, seeds: int = 3) -> np.ndarray:
+    """Answers, bool [seeds, n], that images of a unit share by `sd` on the scale of logits."""
+    rng = np.random.default_rng(seed)
+    logit = 1.0 + rng.normal(0, sd, units.max() + 1)[units] + rng.normal(0, 0.3, (seeds, 1))
+    return rng.random((seeds, len(units))) < 1 / (1 + np.exp(-logit))
+
+
+def make_sides(answers: tuple[Any, Any], labels: IntArray | None, units: IntArray | None) -> tuple[Side, Side]:
+    groups = group_images(labels, answers[0].shape[1], units=units)
+    weights = np.full(len(groups.counts), 1 / len(groups.counts))
+    one, other = (Side(groups, reduce_answers(each, groups), weights) for each in answers)
+    return one, other
+
+
+def contrast(answers: tuple[Any, Any], labels: IntArray | None, units: IntArray | None) -> Interval:
+    return estimate_contrast(*make_sides(answers, labels, units), tail=TAIL)
+
+
+def loop(answers: tuple[Any, Any], labels: IntArray, units: IntArray, strata: list[list[int]]) -> tuple[float, float]:
+    """V and df of the docstring in plain Python; strata: the classes of each."""
+    classes = sorted(set(labels.tolist()))
+    w, n = 1 / len(classes), len(labels)
+
+    def mean(values: list[float]) -> float:
+        return sum(values) / len(values)
+
+    def vary(values: list[float]) -> float:
+        return sum((v - mean(values)) ** 2 for v in values) / (len(values) - 1)
+
+    count = {c: sum(labels == c) for c in classes}
+    d = [w * (mean([float(s[i]) for s in answers[0]]) - mean([float(s[i]) for s in answers[1]])) for i in range(n)]
+    centre = {c: mean([d[i] for i in range(n) if labels[i] == c]) for c in classes}
+    variance, information = 0.0, 0.0
+    for stratum in strata:
+        found = sorted({int(units[i]) for i in range(n) if labels[i] in stratum})
+        t = [sum((d[i] - centre[labels[i]]) / count[labels[i]] for i in range(n) if units[i] == u) for u in found]
+        part = len(found) / (len(found) - 1) * sum(value**2 for value in t)
+        variance += part
+        information += part**2 / (len(found) - 1)
+    seeds = 0.0
+    for arm in answers:
+        scores = [
+            sum(w / count[c] * sum(float(s[i]) for i in range(n) if labels[i] == c) for c in classes) for s in arm
+        ]
+        noise = 0.0
+        for c in classes:
+            for u in sorted(set(units.tolist())):
+                sums = [sum(float(s[i]) for i in range(n) if labels[i] == c and units[i] == u) for s in arm]
+                noise += (w / count[c]) ** 2 * vary(sums)
+        seeds += (vary(scores) - noise) / len(arm)
+        information += (vary(scores) / len(arm)) ** 2 / (len(arm) - 1)
+    variance += max(0.0, seeds)
+    return variance, variance**2 / information
+
+
+@pytest.mark.parametrize(
+    ("units", "strata"), [(NESTED, [[0], [1], [2]]), (SHARED, [[0, 1, 2]]), (PARTLY, [[0], [1, 2]])]
+)
+def test_the_closed_form_is_the_loop(units: IntArray, strata: list[list[int]]) -> None:
+    answers = draw(1, units), draw(2, units)
+    found = contrast(answers, LABELS, units)
+    variance, df = loop(answers, LABELS, units, strata)
+    assert found.standard_error**2 == pytest.approx(variance, rel=1e-9)
+    assert found.df == pytest.approx(max(df, 2), rel=1e-9)  # never below that of the smallest part, three seeds
+    assert group_images(LABELS, 50, units=units).strata.tolist() == [
+        next(s for s, classes in enumerate(strata) if c in classes) for c in range(3)
+    ]
+
+
+@pytest.mark.parametrize("labels", [None, LABELS])
+def test_units_of_one_image_change_nothing(labels: IntArray | None) -> None:
+    answers = draw(1, np.arange(50)), draw(2, np.arange(50))
+    alone, apart = (contrast(answers, labels, units) for units in (None, 7 * np.arange(50)[::-1]))
+    assert alone.estimate == apart.estimate
+    for key in ("low", "high", "standard_error", "df"):
+        assert getattr(alone, key) == pytest.approx(getattr(apart, key), rel=1e-9)
+
+
+@pytest.mark.parametrize("labels", [None, LABELS])
+def test_repeated_images_count_once_each(labels: IntArray | None) -> None:
+    """Four copies of every image say no more than the images."""
+    answers = draw(3, np.arange(50)), draw(4, np.arange(50))
+    once = contrast(answers, labels, None)
+    copied = tuple(np.repeat(each, 4, axis=1) for each in answers)
+    again = contrast((copied[0], copied[1]), None if labels is None else np.repeat(labels, 4), np.repeat(range(50), 4))
+    for key in ("estimate", "low", "high", "df"):
+        assert getattr(again, key) == pytest.approx(getattr(once, key), rel=1e-9)
+
+
+def test_intervals_cover_where_images_of_a_unit_are_alike() -> None:
+    """60 patients of 10 images: with units the interval holds the true difference, 0, as often as it says."""
+    units, rng = np.repeat(np.arange(60), 10), np.random.default_rng(0)
+    covered, blind = 0, 0
+    for _ in range(400):
+        shared = rng.normal(0, 1.0, (2, 60))[:, units] + rng.normal(0, 1.0, 60)[units]
+        sides = [rng.random((5, 600)) < 1 / (1 + np.exp(-(1.0 + each))) for each in shared]
+        for groups in (units, None):
+            found = contrast((sides[0], sides[1]), None, groups)
+            holds = found.low <= 0.0 <= found.high
+            covered, blind = (covered + holds, blind) if groups is units else (covered, blind + holds)
+    assert 0.92 < covered / 400 < 0.98
+    assert blind / 400 < 0.8
+
+
+def test_a_class_of_one_unit_takes_the_variance_over_all_units() -> None:
+    units = np.where(LABELS == 2, 99, NESTED)
+    answers = draw(5, NESTED), draw(6, NESTED)
+    one, other = make_sides(answers, LABELS, units)
+    parts = split_image_variance(one, other)
+    d = (one.answers.means - other.answers.means) / 3
+    means = [d[units == u].mean() for u in np.unique(units)]
+    assert parts[2] == pytest.approx(np.var(means, ddof=1))
+    assert contrast(answers, LABELS, units).standard_error > contrast(answers, LABELS, NESTED).standard_error
+
+
+def test_arms_that_agree_have_the_width_of_one_unit() -> None:
+    answers = draw(7, NESTED, seeds=1)
+    found = contrast((answers, answers), None, NESTED)
+    assert found.estimate == 0 and found.standard_error == pytest.approx(1 / len(np.unique(NESTED)))
+
+
+def test_one_unit_has_no_interval() -> None:
+    with pytest.raises(ValueError, match="two images, of two units"):
+        contrast((draw(1, NESTED), draw(2, NESTED)), None, np.zeros(50, int))
+
+
+def test_a_comparison_and_paired_answers_use_them() -> None:
+    answers = {"a": draw(1, NESTED), "b": draw(2, NESTED)}
+    found = Comparison(answers, LABELS, units=NESTED).differ("a", "b", "balanced_accuracy", tail=TAIL)
+    assert found == contrast((answers["a"], answers["b"]), LABELS, NESTED)
+    paired = [
+        compare_paired(answers["a"], answers["b"], LABELS, "accuracy", tail=TAIL, units=units)
+        for units in (NESTED, None)
+    ]
+    assert paired[0].standard_error > paired[1].standard_error
+
+
+def test_a_verdict_says_of_how_many_groups_its_images_are() -> None:
+    correct = {"real": draw(1, NESTED, seeds=5), "expanded": draw(2, NESTED, seeds=5)}
+    kinds: dict[str, Kind] = {"real": "baseline", "expanded": "expanded"}
+
+    def judge(units: IntArray | None) -> Any:
+        validation = {"real": 0.7, "expanded": 0.7}
+        budget = Budget(100, 16, None, None)
+        return decide(
+            correct, kinds, validation, LABELS, ["a", "b", "c"], metric="accuracy", budget=budget, units=units
+        )
+
+    found, plain = judge(NESTED), judge(None)
+    assert "on 50 test images of 16 groups over 5 seeds" in found.sentence and found.to_dict()["test_groups"] == 16
+    assert "on 50 test images over 5 seeds" in plain.sentence and "test_groups" not in plain.to_dict()
+    assert found.contrasts[0].difference.standard_error > plain.contrasts[0].difference.standard_error
