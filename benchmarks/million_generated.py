@@ -85,7 +85,6 @@ def run(counts: Sequence[int] = COUNTS) -> Path:
         {"million_images_minutes": whole * MILLION / counts[-1] / 60},
         images=counts[-1],
         flops_per_image=flops,
-        nominal_peak=None,
         used_cores=workers,
     )
 

@@ -1,14 +1,19 @@
-"""A page of `growset explore` for tests: outputs made up in the stages' formats, with odd class names."""
+"""A page of `growset explore` for tests: outputs made up in the stages' formats, with odd class names; its columns."""
 
 from __future__ import annotations
 
+import base64
+import json
+import re
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
 
 from ops.datasets.index import locate_rows
 from ops.datasets.pixels import PixelDataset, build_rows, write_shards
+from ops.exploring.columns import TYPES, Kind
 from ops.exploring.page import STAGES, write_page
 from ops.files.manifests import MANIFEST, describe_output
 from ops.files.storage import write_json
@@ -48,3 +53,17 @@ def make_page(root: Path) -> Path:
         identity = {"stage": stage, "version": 1, "fingerprint": "f", "settings": {}, "inputs": {}}
         write_json(folder / MANIFEST, describe_output(folder, identity, {}))
     return write_page(folders, root / "page", "odd", root / "cache").path
+
+
+def read_column(folder: Path, name: str, kind: Kind) -> np.ndarray | list[str]:
+    """All values of a written column. ValueError for a chunk of another column or another place."""
+    parts: list[Any] = []
+    while (path := folder / f"{name}-{len(parts)}.js").exists():
+        match = re.fullmatch(r'explore\.take\("(\w+)", (\d+), (.*)\)\n', path.read_text(encoding="ascii"))
+        if match is None or match[1] != name or int(match[2]) != len(parts):
+            raise ValueError(f"{path} is not chunk {len(parts)} of column {name}")
+        value = json.loads(match[3])
+        parts.append(value if kind == "text" else np.frombuffer(base64.b64decode(value), TYPES[kind]))
+    if kind == "text":
+        return [entry for part in parts for entry in part]
+    return np.concatenate(parts) if parts else np.empty(0, TYPES[kind])

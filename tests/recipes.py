@@ -15,6 +15,7 @@ from ops.recipe.schema import Recipe
 from ops.settings.reading import read_yaml
 
 SMOKE = Path(__file__).parents[1] / "recipes" / "smoke.yaml"
+AUTOMATION_KEYS = ("automation",)  # read by the UI's schedules and sensors alone, and by no stage
 
 
 def parse_prior(prior: dict[str, Any], sampler: dict[str, Any] | None = None, **sections: Any) -> Recipe:

@@ -54,7 +54,6 @@ COMPARED = ("accept_rate", "mean_label_probability", "median_train_distance")  #
 class Publication:
     """The result of publishing: `remote` is None if there is none, `tag` is None if nothing was committed."""
 
-    folder: Path
     manifest: dict[str, Any]
     reused: bool
     remote: str | None
@@ -181,7 +180,7 @@ def _publish(workspace: Workspace, expansion: str, recipe: Recipe) -> Publicatio
         sent = push(workspace.root, pushed_targets(workspace, expansion))
     write_json(_note_path(workspace, expansion), _describe_note(workspace, remote, fingerprint))
     tag = commit_publication(workspace, expansion, pointer) if recipe.publish.commit and remote is not None else None
-    return Publication(target, read_manifest(target), reused, remote[0] if remote else None, sent, tag)
+    return Publication(read_manifest(target), reused, remote[0] if remote else None, sent, tag)
 
 
 def is_published(

@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-import numpy as np
 import polars as pl
 
 CHUNK_ROWS = 65_536
@@ -64,17 +63,3 @@ def _format_chunk(column: Column, chunk: int, values: pl.Series) -> str:
 def to_script(value: Any) -> str:
     """A JSON value as it may stand in a script, in a file or within a page: ASCII, and no `<` that could end it."""
     return json.dumps(value, ensure_ascii=True, allow_nan=False, separators=(",", ":")).replace("<", "\\u003c")
-
-
-def read_column(folder: Path, name: str, kind: Kind) -> np.ndarray | list[str]:
-    """All values of a written column, as the page reads them."""
-    parts: list[Any] = []
-    while (path := folder / f"{name}-{len(parts)}.js").exists():
-        match = re.fullmatch(r'explore\.take\("(\w+)", (\d+), (.*)\)\n', path.read_text(encoding="ascii"))
-        if match is None or match[1] != name or int(match[2]) != len(parts):
-            raise ValueError(f"{path} is not chunk {len(parts)} of column {name}")
-        value = json.loads(match[3])
-        parts.append(value if kind == "text" else np.frombuffer(base64.b64decode(value), TYPES[kind]))
-    if kind == "text":
-        return [entry for part in parts for entry in part]
-    return np.concatenate(parts) if parts else np.empty(0, TYPES[kind])

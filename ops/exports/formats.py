@@ -24,16 +24,15 @@ class Format:
     """`write` fills an empty folder. `check` runs before it: UserError for a dataset that the format cannot hold."""
 
     write: Callable[[Published, Path], None]
-    summary: str
     check: Callable[[Published], None] = accept
     is_parquet: bool = False  # keeps the card's list of Parquet files
 
 
 FORMATS: dict[str, Format] = {
-    "huggingface": Format(write_huggingface, "Parquet with card and Croissant", is_parquet=True),
-    "folder": Format(write_folder, "a folder of PNG for each class, metadata.csv for each split"),
-    "fiftyone": Format(write_fiftyone, "a folder of PNG, with labels, origin and scores as FiftyOne imports them"),
-    "webdataset": Format(write_webdataset, "tar shards"),
-    "zip": Format(write_zip, "one ZIP of PNG with dataset.json for each split, as EDM and StyleGAN read it", check_zip),
-    "npz": Format(write_npz, "one dataset.npz with the keys of MedMNIST", check_npz),
+    "huggingface": Format(write_huggingface, is_parquet=True),
+    "folder": Format(write_folder),
+    "fiftyone": Format(write_fiftyone),
+    "webdataset": Format(write_webdataset),
+    "zip": Format(write_zip, check_zip),
+    "npz": Format(write_npz, check_npz),
 }

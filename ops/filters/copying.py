@@ -50,10 +50,6 @@ class Copying:
     near_held_out: Estimate | None
     excess: Estimate | None
 
-    def to_dict(self) -> dict[str, Any]:
-        """Plain numbers by name, for JSON."""
-        return asdict(self)
-
 
 @dataclass(frozen=True)
 class CopyingFindings:

@@ -26,10 +26,6 @@ class Skill:
     accuracy: float
     chance: float
 
-    def to_dict(self) -> dict[str, float]:
-        """Plain numbers by name, for metrics."""
-        return {"scorer_accuracy": self.accuracy, "scorer_chance": self.chance}
-
     @property
     def is_near_chance(self) -> bool:
         """Whether accuracy is less than MIN_SKILL of the way from chance to 1."""

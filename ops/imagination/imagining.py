@@ -12,9 +12,9 @@ the ball and the decoder:
 So guided minus random is what the scorer's gradient is worth, and random minus prior what the perturbation is worth. A
 prior that only encodes and decodes gives K equal images in mode `prior`.
 
-A variant is a function of (prior, scorer, preset, seed, round, seed image, k), and where the preset is not nested
-(`Preset.is_nested`), of K. Seed images are worked on one after another, so any division of them among workers gives the
-same bits (`ops.imagination.guide`).
+A variant is a function of (prior, scorer, preset, seed, round, seed image, k), and of K unless the preset is nested
+(`ops.imagination.presets`). Seed images are worked on one after another, so any division of them among workers gives
+the same bits (`ops.imagination.guide`).
 """
 
 from __future__ import annotations
@@ -155,21 +155,3 @@ class Imagination:
         return Imagined(
             guide.unit, guide.target, placed, images, start, end, before, after, answer, flagged, clamped, length
         )
-
-
-def imagine(
-    prior: Prior,
-    scorer: Scorer,
-    images: Tensor,
-    units: Sequence[Unit],
-    count: int,
-    preset: Preset,
-    mode: Mode = "guided",
-    *,
-    seed: int,
-    round_: int = 0,
-    data: Statistics | None = None,
-    rows: int = ROWS,
-) -> Iterator[Imagined]:
-    """`count` variants of each seed image; see `Imagination` and `Imagination.imagine` for arguments and errors."""
-    return Imagination(prior, scorer, preset, mode, seed, round_, data, rows).imagine(images, units, count)

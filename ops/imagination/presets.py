@@ -85,11 +85,6 @@ class Preset:
     granularity: Granularity | None = None
     unverified: tuple[str, ...] = ()
 
-    @property
-    def is_nested(self) -> bool:
-        """Whether the variants of a smaller K are the first ones of a larger K, under guidance."""
-        return self.criteria.diversity == 0 or self.groups.size == 1 or self.groups.complete
-
 
 RELEASE = Preset(
     "release",

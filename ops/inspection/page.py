@@ -17,7 +17,7 @@ from ops.inspection.opening import Pictures
 from ops.pictures.strips import STORED_SIDE, draw_strip
 
 FOLDER = Path(__file__).parent
-PAGE, SECTION = "page.html", "section.html"
+PAGE = "page.html"
 CLASSES, ITEMS, OF_GROUP = 100, 24, 6  # that have a picture
 ODD = {
     "outliers": "Unlike the rest of their class",

@@ -165,14 +165,6 @@ class Scorer:
     precision: str
     folds: np.ndarray = field(default_factory=lambda: np.empty(0, np.int64))
 
-    def probabilities(self, images: Tensor) -> np.ndarray:
-        """Mean calibrated probabilities float [n, K] of uint8 images [n, C, H, W]."""
-        parts = [
-            softmax(predict(model, images, precision=self.precision).numpy() / self.temperature)
-            for model in self.models
-        ]
-        return np.mean(parts, axis=0)
-
     def features(self, images: Tensor) -> list[np.ndarray]:
         """Each fold's pooled penultimate features, float32 [n, d], of uint8 images [n, C, H, W]."""
         return [self.fold_features(fold, images) for fold in range(len(self.models))]
@@ -194,7 +186,7 @@ class Scorer:
         return np.sum(found, axis=0)
 
     def examine(self, images: Tensor, networks: np.ndarray | None = None) -> tuple[np.ndarray, list[np.ndarray]]:
-        """`probabilities` and `features` in one pass through the networks.
+        """Mean calibrated probabilities float [n, K] of uint8 images [n, C, H, W], and `features`, in one pass.
 
         `networks` int [n] names the one network that judges each image; its features by the others are NaN.
         """

@@ -5,8 +5,6 @@ that class's probability. Of the images of a label the K with the highest confid
 ones those that come first. So no image has two labels, no class has more than K images, and a class of which the probe
 finds fewer has these. By default K is the number of images divided by that of classes, rounded up: what each class
 would have if all were equally frequent.
-
-`measure_accuracy` is for studies that know the true labels and hide them: nothing that is taken depends on it.
 """
 
 from __future__ import annotations
@@ -41,25 +39,3 @@ def take_evenly(probabilities: np.ndarray, per_class: int | None = None) -> Pseu
         order = np.argsort(-confidence[members], kind="stable")
         taken[members[order[:most]]] = True
     return PseudoLabels(labels.astype(np.int64), confidence, taken)
-
-
-@dataclass(frozen=True)
-class Accuracy:
-    """Shares of right labels in 0..1: of all images, of those that were taken, and of these in each class.
-
-    A class of which none was taken has None.
-    """
-
-    every: float
-    taken: float
-    by_class: tuple[float | None, ...]
-
-
-def measure_accuracy(found: PseudoLabels, truth: np.ndarray, classes: int) -> Accuracy:
-    """How often the labels are right, by the true ones int [n]; at least one image must have been taken."""
-    right = found.labels == truth
-    by_class = []
-    for label in range(classes):
-        members = found.taken & (found.labels == label)
-        by_class.append(float(right[members].mean()) if members.any() else None)
-    return Accuracy(float(right.mean()), float(right[found.taken].mean()), tuple(by_class))

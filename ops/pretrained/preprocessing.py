@@ -64,10 +64,6 @@ class Preprocessing:
     mean: tuple[float, float, float]
     std: tuple[float, float, float]
 
-    def find_size(self, height: int, width: int) -> tuple[int, int]:
-        """(height, width) of the network's input for an image of `height` x `width`."""
-        return self.crop or self.find_resized(height, width)
-
     def find_resized(self, height: int, width: int) -> tuple[int, int]:
         """(height, width) of such an image after resizing, before the crop."""
         if self.resize is None:

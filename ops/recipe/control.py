@@ -25,11 +25,6 @@ class Round:
     seeds: int
     steps: int
 
-    @property
-    def total(self) -> int:
-        """Steps of the round."""
-        return self.contenders * self.seeds * self.steps
-
 
 @dataclass(frozen=True)
 class Schedule:

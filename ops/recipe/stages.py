@@ -19,7 +19,6 @@ class Stage:
     `optional`: where it does nothing, it is no input of the stages after it, which came before it.
     `for_pool_arms`: those inputs that matter only where a baseline sees the prior's pool without generating.
     `shaped_by`: those inputs of which the images' shape alone determines the output, and not the images.
-    `reads_source`: images that no stage has read are an input, unless it does nothing.
     `repeats`: stages that it runs itself, on other images; their versions count as its own.
     `grows`: of the real images it reads those that are expanded, which may be others than the labelled ones.
     `asks`: inputs that it reads only where a key has a certain value: the name of the input, the key and the value.
@@ -34,7 +33,6 @@ class Stage:
     optional: bool = False
     for_pool_arms: tuple[str, ...] = ()
     shaped_by: tuple[str, ...] = ()
-    reads_source: bool = False
     repeats: tuple[str, ...] = ()
     grows: bool = False
     asks: tuple[tuple[str, str, str], ...] = ()
@@ -79,7 +77,7 @@ REPEATED = (  # the stages of a fold after its images were divided, in order
 STAGES: dict[str, Stage] = {
     stage.name: stage
     for stage in (
-        Stage("real_images", ("source", "data", "seed"), (), reads_source=True),
+        Stage("real_images", ("source", "data", "seed"), ()),
         Stage(
             "training_policy",
             (
@@ -108,7 +106,6 @@ STAGES: dict[str, Stage] = {
             switch="prior",
             optional=True,
             shaped_by=("real_images",),
-            reads_source=True,
         ),
         Stage(
             "generator",
@@ -198,7 +195,6 @@ STAGES: dict[str, Stage] = {
 }
 
 PUBLISHED_KEYS = ("publish",)
-AUTOMATION_KEYS = ("automation",)  # read by the UI's schedules and sensors alone
 PUBLISHED_INPUTS = (
     "real_images",
     "expansion_plan",

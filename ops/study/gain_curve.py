@@ -62,23 +62,15 @@ class GainCurve:
     """A fitted law, in the unit of the gains.
 
     parameters: float [1 + draws, 4], in the order of PARAMETERS: as it was measured, then as it might have been; no
-    draws where each number has one seed. residuals: mean gains minus the law, float [K] of each number of real images,
-    and their standard errors by seeds, not enlarged. enlarged: the factor of the errors, above 1 where the law does not
-    fit. freedom: degrees of freedom of the seeds' variance. deviation, power: one seed's standard deviation is
-    deviation * (n / CENTRE) ** (power / 2), unless freedom is 0. smallest, largest: numbers of real images. most: the
-    largest m/n.
+    draws where each number has one seed. residuals: mean gains minus the law, float [K] of each number of real images.
+    enlarged: the factor of the errors, above 1 where the law does not fit. freedom: degrees of freedom of the seeds'
+    variance.
     """
 
     parameters: FloatArray
     residuals: list[FloatArray]
-    errors: list[FloatArray]
     enlarged: float
     freedom: int
-    deviation: float
-    power: float
-    smallest: float
-    largest: float
-    most: float
 
     def predict(self, real: float, generated: float) -> FloatArray:
         """The gain by the law and by its draws, float [1 + draws]."""
@@ -87,16 +79,6 @@ class GainCurve:
     def find_interval(self, real: float, generated: float, confidence: float) -> tuple[float, float] | None:
         """Both ends for the law's gain; None without draws."""
         return find_ends(self.predict(real, generated), confidence)
-
-    def find_deviation(self, real: float) -> float | None:
-        """The standard deviation of one seed's gain about the law; None where it is unknown."""
-        if not self.freedom:
-            return None
-        return float(self.enlarged * self.deviation * (real / CENTRE) ** (self.power / 2))
-
-    def covers(self, real: float, generated: float) -> bool:
-        """Whether both numbers lie within what was measured."""
-        return self.smallest <= real <= self.largest and generated <= self.most * real
 
 
 def describe(real: float, generated: float) -> FloatArray:
@@ -143,20 +125,7 @@ def fit_gains(measured: Sequence[Gains], draws: int, rng: np.random.Generator) -
         spread = spread * np.repeat([each.real / CENTRE for each in measured], counts) ** (powers / 2)
         moved = rng.standard_normal((draws, len(means))) @ np.linalg.cholesky(covariance).T
         parameters = np.concatenate([parameters, found + enlarged * (spread * moved) @ solve.T])
-    ends = np.cumsum(counts)[:-1]
-    sizes = [each.real for each in measured]
-    return GainCurve(
-        parameters,
-        np.split(missing, ends),
-        np.split(np.sqrt(np.diag(covariance)), ends),
-        enlarged,
-        noise.freedom,
-        float(np.sqrt(noise.variance)),
-        noise.power,
-        min(sizes),
-        max(sizes),
-        max(count / each.real for each in measured for count in each.generated),
-    )
+    return GainCurve(parameters, np.split(missing, np.cumsum(counts)[:-1]), enlarged, noise.freedom)
 
 
 def _list_cells(measured: Sequence[Gains]) -> FloatArray:

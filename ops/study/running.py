@@ -48,8 +48,9 @@ def run_study(
     UserError for a mistake before anything is computed, EnvironmentFault where another process runs the study.
     """
     end = None if budget is None else clock() + 60 * budget
+    area = main.root / ".growset" / "studies" / study.name  # of its datasets and unfinished trainings
     with exclusive_study(main, study.name):
-        opened = _open_benches(study, main, _find_area(study, main), runtime, quick=False)
+        opened = _open_benches(study, main, area, runtime, quick=False)
         for kind, bench, block in order_blocks(opened):
             missing = find_missing(bench.list_cells(block), bench.measures, read_results(study.folder))
             for rows in kind.run(bench, block, missing) if missing else ():
@@ -70,16 +71,6 @@ def order_blocks(opened: Sequence[Opened]) -> list[tuple[PartKind[Any, Any], Ben
             ((bench.part.find_turn(block.setting), seeds.index(block.seed)), kind, bench, block) for block in blocks
         ]
     return [(kind, bench, block) for _, kind, bench, block in sorted(found, key=lambda each: each[0])]
-
-
-def summarise_study(study: Study, main: Workspace, runtime: Runtime) -> Finished:
-    """What is finished, without running anything."""
-    return _summarise(study, _open_benches(study, main, _find_area(study, main), runtime, quick=False))
-
-
-def _find_area(study: Study, main: Workspace) -> Path:
-    """The folder of a study's datasets and unfinished trainings."""
-    return main.root / ".growset" / "studies" / study.name
 
 
 def _summarise(study: Study, opened: Sequence[Opened]) -> Finished:

@@ -89,7 +89,7 @@ def decide(
     UserError for arms or settings that cannot be judged, ValueError for inputs that do not fit together.
     """
     aliases = dict(aliases or {})
-    case = _Case(dict(correct), kinds, validation, labels, class_names, metric, generators)
+    case = _Case(dict(correct), kinds, validation, labels, class_names, generators)
     _check_settings(confidence, look, looks)
     if refusal := refuse_generators(count_generators(generators), min(map(len, correct.values()), default=0)):
         raise UserError(f"{refusal[0].upper()}{refusal[1:]}.")
@@ -179,7 +179,6 @@ class _Case:
     validation: Mapping[str, float]
     labels: IntArray
     class_names: Sequence[str]
-    metric: Metric
     generators: Sequence[int] | None
 
     @property

@@ -36,14 +36,13 @@ Judge = Literal["validation", "cross-fitting"]
 
 @dataclass(frozen=True)
 class Choice:
-    """What was chosen, and how: `score` is the score of the choice in `metric`, by the images of `judge`.
+    """What was chosen, and how.
 
-    scores: the best of each kind of features, by its name.
+    scores: the best of each kind of features, by its name, in the given metric on the images of `judge`.
     """
 
     features: str
     strength: float
-    score: float
     judge: Judge
     scores: Mapping[str, float]
 
@@ -91,8 +90,7 @@ def fit_reference(
         for name, values in described.items()
     }
     name = max(best, key=lambda each: (best[each][0], each))
-    (score, _), strength = best[name]
-    choice = Choice(name, strength, score, judge, {each: found[0] for each, (found, _) in best.items()})
+    choice = Choice(name, best[name][1], judge, {each: found[0] for each, (found, _) in best.items()})
     values = described[choice.features]
     mean, scale = measure_scale(values[: len(train[1])])
     regression = build_regression(choice.strength, values.shape[1], metric)

@@ -72,12 +72,11 @@ def describe_pipeline(settings: PipelineSettings, common: dict[str, Any]) -> dic
 class PipelineGenerator:
     """The generator of a directory. Its networks are opened when the first image is drawn.
 
-    device, opened : where it draws, and its networks once they are open.
+    opened : its networks, once they are open.
     """
 
     folder: Path
     config: dict[str, Any]
-    device: str = "cpu"
     opened: Parts | None = None
 
     @property
@@ -119,7 +118,7 @@ class PipelineGenerator:
         parts = open_parts(folder, checked=is_checked(settings), precision=precision, device=device)
         if isinstance(settings, StableDiffusionSettings) and settings.lora is not None:
             load_adapter(self.folder, parts.unet, settings.lora.rank, settings.lora.alpha)
-        return replace(self, device=device, opened=parts)
+        return replace(self, opened=parts)
 
     def make_diffuser(self, sampler: SamplerSettings) -> Diffuser:
         """What draws with these settings; ValueError before `open`."""

@@ -26,11 +26,10 @@ STRENGTH = 1.0  # of the regression, C times the number of features
 @dataclass(frozen=True)
 class Told:
     """accuracy : share of held-back images whose origin is named rightly. variation : lower bound of the total
-    variation, 0..1, that holds in 95 of 100 draws. images : of each kind."""
+    variation, 0..1, that holds in 95 of 100 draws."""
 
     accuracy: float
     variation: float
-    images: int
 
 
 def tell_apart(real: np.ndarray, generated: np.ndarray, seed: int) -> Told | None:
@@ -46,4 +45,4 @@ def tell_apart(real: np.ndarray, generated: np.ndarray, seed: int) -> Told | Non
     fit_regression(regression, (values[~asked] - mean) / scale, origin[~asked])
     right = regression.predict((values[asked] - mean) / scale) == origin[asked]
     share = estimate_share(int(right.sum()), len(right), CONFIDENCE)
-    return Told(share.estimate, max(0.0, 2 * share.low - 1), count)
+    return Told(share.estimate, max(0.0, 2 * share.low - 1))

@@ -9,7 +9,8 @@ import numpy as np
 import polars as pl
 import pytest
 
-from ops.exploring.columns import MISSING, Column, read_column, to_script, write_columns
+from ops.exploring.columns import MISSING, Column, to_script, write_columns
+from tests.exploration import read_column
 
 NASTY = [
     "</script><script>alert(1)</script>",

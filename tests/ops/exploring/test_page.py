@@ -16,13 +16,14 @@ from PIL import Image
 from ops.datasets.pixels import read_split
 from ops.datasets.shards import find_shards
 from ops.errors import DamagedData, UserError
-from ops.exploring.columns import MISSING, read_column
+from ops.exploring.columns import MISSING
 from ops.exploring.page import BUILT_FROM, STAGES, START, Page, write_page
 from ops.exploring.rows import KINDS, REASON_BITS, collect_rows
 from ops.files.manifests import MANIFEST, describe_output
 from ops.files.outputs import INDEX
 from ops.files.storage import write_json
 from ops.filters.results import read_results
+from tests.exploration import read_column
 from tests.filtering import CLASSES, fill_filters
 
 

@@ -85,7 +85,7 @@ def test_a_failed_export_leaves_nothing_and_a_killed_one_does_not_block_the_next
         (folder / "half").write_text("half")
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setitem(formats.FORMATS, "npz", Format(fail, "fails"))
+    monkeypatch.setitem(formats.FORMATS, "npz", Format(fail))
     with pytest.raises(OSError, match="No space"):
         export_dataset(grey.folder, tmp_path / "out", "npz")
     monkeypatch.undo()

@@ -63,7 +63,7 @@ def test_variants_are_judged_by_their_parents_fold_and_real_images_by_one_networ
 ) -> None:
     parents, labels = np.arange(10, 22), np.arange(10, 22) % 2
     variants, computer = change(train[parents]), make(scorer, train, varied=True)
-    alone = np.stack([Scorer((model,), 1.0, "fp32").probabilities(variants) for model in scorer.models])
+    alone = np.stack([Scorer((model,), 1.0, "fp32").examine(variants)[0] for model in scorer.models])
     expected = alone[parents // 2 % FOLDS, np.arange(12), labels]
     found = computer.compute(variants, labels, SeenImages(), parents)
     np.testing.assert_allclose(found["label_probability"], expected, atol=1e-5)
@@ -92,7 +92,7 @@ def test_real_images_of_a_class_that_a_fold_lacks_are_judged_by_a_network_that_k
     computer = ScoreComputer(scorer, train, rows % 2, folds, draw(9, 1), ExternalNetworks(), varied=True)
     found = computer.compute_real(images, labels)
     assert np.isfinite(found["typicality"]).all()
-    alone = np.stack([Scorer((model,), 1.0, "fp32").probabilities(images) for model in scorer.models])
+    alone = np.stack([Scorer((model,), 1.0, "fp32").examine(images)[0] for model in scorer.models])
     networks = np.where(labels == 1, 0, np.arange(12) % FOLDS)
     np.testing.assert_allclose(found["label_probability"], alone[networks, np.arange(12), labels], atol=1e-5)
     with pytest.raises(ValueError, match="label 2 has no training images"):

@@ -1,12 +1,10 @@
-"""The presets' choices, the groups they make, and which of them give nested sets."""
+"""The presets' choices, and the groups they make."""
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 
-from ops.imagination.presets import CORRECTED, PAPER, PRESETS, RELEASE, Groups, find_statistics, nest
+from ops.imagination.presets import CORRECTED, PAPER, PRESETS, RELEASE, Groups, find_statistics
 from ops.imagination.protocols import UNCHANGED, Statistics
 
 
@@ -53,13 +51,6 @@ def test_groups_are_consecutive_and_hold_all_variants(groups: Groups, count: int
     parts = groups.split(count)
     assert [len(part) for part in parts] == sizes
     assert [k for part in parts for k in part][:count] == list(range(count))
-
-
-def test_which_presets_are_nested() -> None:
-    assert not any(preset.is_nested for preset in PRESETS.values())
-    assert all(nest(preset).is_nested for preset in PRESETS.values())
-    assert replace(PAPER, criteria=replace(PAPER.criteria, diversity=0.0)).is_nested
-    assert replace(RELEASE, groups=Groups(1)).is_nested
 
 
 def test_groups_that_make_no_sense_are_refused() -> None:

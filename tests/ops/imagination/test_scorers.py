@@ -10,7 +10,7 @@ import torch.nn.functional as F
 
 from ops.generators.units import Unit
 from ops.imagination.gradient_check import check_gradients
-from ops.imagination.imagining import Imagination, imagine
+from ops.imagination.imagining import Imagination
 from ops.imagination.presets import CORRECTED, nest
 from ops.imagination.protocols import UNCHANGED, Statistics
 from ops.imagination.scorers import CrossFittedScorer, EmbeddingScorer, Heads, OnHost, ProbeScorer, ZeroShotScorer
@@ -73,10 +73,10 @@ def test_a_house_network_guides_and_the_bits_do_not_depend_on_other_seed_images(
     images = torch.from_numpy(draw_levels()[:, :, :4, :4]) / 255
     units = [Unit(key, i % 4, key) for i, key in enumerate(KEYS)]
     preset = nest(CORRECTED, 5)
-    check_gradients(Imagination(LinearPrior(), SCORER, preset), images, units)
-    whole = list(imagine(LinearPrior(), SCORER, images, units, 7, preset, seed=0))
-    back = list(imagine(LinearPrior(), SCORER, images.flip(0), units[::-1], 7, preset, seed=0))[::-1]
-    for one, other in zip(whole, back, strict=True):
+    imagination = Imagination(LinearPrior(), SCORER, preset)
+    check_gradients(imagination, images, units)
+    whole, back = list(imagination.imagine(images, units, 7)), list(imagination.imagine(images.flip(0), units[::-1], 7))
+    for one, other in zip(whole, back[::-1], strict=True):
         assert torch.equal(one.images, other.images)
         assert torch.equal(one.after.total, other.after.total)
     assert all(parameter.grad is None for model in HOUSE.models for parameter in model.parameters())

@@ -138,7 +138,7 @@ def test_the_numbers_are_means_over_the_networks(
     overlaps = [asdict(compare_manifolds(fit_manifold(real), fit_manifold(drawn))) for real, drawn in pairs]
     for name in ("precision", "recall", "density", "coverage"):
         assert getattr(found, name) == pytest.approx(np.mean([overlap[name] for overlap in overlaps]), rel=1e-9)
-    assert found.consistency == (scorer.probabilities(images).argmax(1) == labels).mean()
+    assert found.consistency == (scorer.examine(images)[0].argmax(1) == labels).mean()
     # All images of a fold at once: the floor is their distance by the network that did not see them.
     folds = assign_folds(train[1], 3, SEED)
     floor = [

@@ -137,11 +137,11 @@ def test_a_scorer_comes_back_as_it_was_saved_and_its_probabilities_sum_to_one(
     assert metrics["cross_fitted_accuracy"] > 0.95
     scorer = load_scorer(tmp_path)
     assert scorer.temperature == metrics["temperature"]
-    found = scorer.probabilities(torch.from_numpy(images))
+    found = scorer.examine(torch.from_numpy(images))[0]
     assert found.shape == (50, 2)
     np.testing.assert_allclose(found.sum(1), 1, rtol=1e-6)
     before = Scorer(tuple(rebuild(result) for result in results), metrics["temperature"], SETTINGS.precision)
-    np.testing.assert_array_equal(found, before.probabilities(torch.from_numpy(images)))
+    np.testing.assert_array_equal(found, before.examine(torch.from_numpy(images))[0])
     # The mean over calibrated folds, by definition.
     parts = [
         softmax(predict(model, torch.from_numpy(images), precision=SETTINGS.precision).numpy() / metrics["temperature"])
@@ -165,9 +165,7 @@ def test_features_are_what_the_last_layer_reads_and_one_pass_gives_all(
         logits = model.head(torch.from_numpy(features)).detach().numpy()
         expected = predict(model, shown, precision=precision).numpy()
         np.testing.assert_allclose(logits, expected, atol=1e-5 if precision == "fp32" else 0.05)
-    probabilities, again = scorer.examine(shown)
-    np.testing.assert_array_equal(probabilities, scorer.probabilities(shown))
-    np.testing.assert_array_equal(again, found)
+    np.testing.assert_array_equal(scorer.examine(shown)[1], found)
 
 
 def test_the_metrics_are_those_of_the_held_out_predictions(tmp_path: Path) -> None:

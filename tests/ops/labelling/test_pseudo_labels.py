@@ -1,11 +1,11 @@
-"""The rule by which labels are taken, example by example and against a slow reading of it, and their accuracy."""
+"""The rule by which labels are taken, example by example and against a slow reading of it."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 
-from ops.labelling.pseudo_labels import measure_accuracy, take_evenly
+from ops.labelling.pseudo_labels import take_evenly
 
 
 def test_the_surest_of_each_class_are_taken_and_no_class_takes_more_than_its_share() -> None:
@@ -36,10 +36,3 @@ def test_it_is_the_rule_read_slowly(per_class: int | None) -> None:
 
 def test_an_empty_pool_gives_nothing() -> None:
     assert take_evenly(np.zeros((0, 3))).count(3) == [0, 0, 0]
-
-
-def test_accuracy_is_told_of_all_of_the_taken_and_of_each_class() -> None:
-    probabilities = np.array([[0.9, 0.1, 0.0], [0.6, 0.4, 0.0], [0.1, 0.9, 0.0], [0.2, 0.8, 0.0]])
-    found = take_evenly(probabilities, 1)
-    measured = measure_accuracy(found, np.array([0, 1, 1, 2]), 3)
-    assert (measured.every, measured.taken, measured.by_class) == (0.5, 1.0, (1.0, 1.0, None))

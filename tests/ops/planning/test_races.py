@@ -11,7 +11,7 @@ import pytest
 from ops.planning.plan import plan_expansion
 from ops.planning.races import describe_races, list_races
 from ops.planning.work import count_work
-from ops.recipe.control import SHARE, build_schedule
+from ops.recipe.control import SHARE, Round, build_schedule
 from ops.recipe.loading import load_recipe
 from ops.recipe.schema import Recipe
 from ops.recipe.sections import PlanSettings
@@ -26,16 +26,20 @@ def parse(baselines: dict[str, Any], expanded: dict[str, Any]) -> Recipe:
     return Recipe.model_validate({**keys, "baselines": {"real": {}, **baselines}, "expanded": expanded})
 
 
+def count_steps(part: Round) -> int:
+    return part.contenders * part.seeds * part.steps
+
+
 def test_a_plan_counts_each_training_of_the_races_once() -> None:
     recipe = parse({"simclr": SIMCLR}, {"one": BOTH, "again": BOTH, "other": {**BOTH, "ratio": 1.0}})
     classifier = recipe.classifier
     schedule = build_schedule(classifier.steps, classifier.seeds)
-    halving = sum(each.total for each in schedule.rounds)
+    halving = sum(count_steps(each) for each in schedule.rounds)
     sums = [
         sum(steps for phase in list_races(classifier, arms, is_expanded=is_expanded) for _, steps in phase)
         for arms, is_expanded in ((recipe.baselines, False), (recipe.expanded, True))
     ]
-    assert sums == [halving, 2 * halving + 3 * schedule.deciding.total]  # the real winner decides for both
+    assert sums == [halving, 2 * halving + 3 * count_steps(schedule.deciding)]  # the real winner decides for both
     found = describe_races(recipe)
     assert found is not None and found["steps"] == sum(sums) and found["allowed"] == SHARE
     assert found["final_steps"] == 3 * classifier.seeds * classifier.steps and found["share"] <= SHARE
@@ -79,8 +83,8 @@ def test_races_take_at_most_their_share_whatever_they_serve(
     baselines: str, expanded: str, raced: int, deciding: int, steps: int, seeds: int
 ) -> None:
     found, schedule = describe_races(choose(baselines, expanded, steps, seeds)), build_schedule(steps, seeds)
-    halving = sum(each.total for each in schedule.rounds)
-    assert found is not None and found["steps"] == raced * halving + deciding * schedule.deciding.total
+    halving = sum(count_steps(each) for each in schedule.rounds)
+    assert found is not None and found["steps"] == raced * halving + deciding * count_steps(schedule.deciding)
     assert found["final_steps"] == raced * seeds * steps and found["steps"] <= SHARE * found["final_steps"]
 
 

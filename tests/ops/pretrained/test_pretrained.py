@@ -346,7 +346,7 @@ def test_preprocessing_is_that_of_the_library(
                 images = 64 + images // 2
             expected = theirs(list(images.expand(-1, 3, -1, -1).numpy()), return_tensors="pt").pixel_values
             found = preprocessing.apply(images)
-            assert found.shape == expected.shape == (2, 3, *preprocessing.find_size(*shape))
+            assert found.shape == expected.shape
             levels = (found - expected).abs() * 255 * torch.tensor(preprocessing.std).view(1, 3, 1, 1)
             assert levels.max() < (1.01 if shape != (40, 33) else 2.01)
             assert levels.mean() < (0.1 if shape != (40, 33) else 0.4)

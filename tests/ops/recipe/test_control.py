@@ -20,7 +20,6 @@ BUDGETS = [
 def test_a_side_never_costs_more_than_its_share(steps: int, seeds: int) -> None:
     schedule = build_schedule(steps, seeds)
     counted = sum(each.contenders * each.seeds * each.steps for each in schedule.rounds)
-    assert counted == sum(each.total for each in schedule.rounds)
     assert counted + DECIDING_SEEDS * schedule.deciding.steps <= SHARE * steps * seeds
     assert max(each.steps for each in (*schedule.rounds, schedule.deciding)) <= steps
 
@@ -38,7 +37,7 @@ def test_more_seeds_allow_more_contenders_and_longer_races() -> None:
     assert few.rounds == (Round(2, 1, 67),) and few.deciding == Round(1, 3, 134)  # 0.3 * 1800 steps in 8 units
     assert some.rounds == (Round(4, 1, 64), Round(2, 1, 128)) and some.deciding.steps == 128  # 900 in 14
     assert many.rounds[0].steps == 128 and build_schedule(600, 200).deciding.steps == 600
-    assert some.deciding.total == 6 * 64 and few.contenders == 2 and some.contenders == 4
+    assert few.contenders == 2 and some.contenders == 4
     short, shorter = build_schedule(470, 5), build_schedule(460, 5)  # 50 steps are the fewest of the wide race
     assert short.rounds[0] == Round(4, 1, 50) and shorter.rounds == (Round(2, 1, 86),)
 

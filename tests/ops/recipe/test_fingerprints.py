@@ -25,8 +25,9 @@ from ops.recipe.denoisers import FlowSettings
 from ops.recipe.fingerprints import stage_fingerprint, stage_settings
 from ops.recipe.loading import load_recipe, parse_recipe
 from ops.recipe.schema import Recipe
-from ops.recipe.stages import AUTOMATION_KEYS, STAGES
+from ops.recipe.stages import STAGES
 from ops.settings.reading import read_yaml
+from tests.recipes import AUTOMATION_KEYS
 
 DEMO = Path(__file__).parents[3] / "recipes" / "fashion-flow.yaml"
 RESOLVED: dict[str, Any] = load_recipe(DEMO).model_dump(mode="json")

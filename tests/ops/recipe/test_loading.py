@@ -23,8 +23,8 @@ from ops.recipe.ingredients.losses import LogitAdjustedLoss
 from ops.recipe.loading import load_recipe, parse_recipe
 from ops.recipe.sampler import SamplerSettings
 from ops.recipe.schema import Recipe
-from ops.recipe.stages import AUTOMATION_KEYS
 from ops.settings.reading import read_yaml
+from tests.recipes import AUTOMATION_KEYS
 
 RECIPES = Path(__file__).parents[3] / "recipes"
 SHIPPED = (

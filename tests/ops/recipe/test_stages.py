@@ -17,10 +17,11 @@ from ops.recipe.arms import Arm, Network, SmallResNet
 from ops.recipe.denoisers import FlowSettings
 from ops.recipe.loading import load_recipe
 from ops.recipe.schema import Recipe
-from ops.recipe.stages import AUTOMATION_KEYS, PUBLISHED_INPUTS, PUBLISHED_KEYS, STAGES, upstream
+from ops.recipe.stages import PUBLISHED_INPUTS, PUBLISHED_KEYS, STAGES, upstream
 from ops.settings.kinds import Kind
 from ops.settings.reading import read_yaml
 from ops.stages.materialization import _narrow
+from tests.recipes import AUTOMATION_KEYS
 
 ROOT = Path(__file__).parents[3]
 DEMO = ROOT / "recipes" / "fashion-flow.yaml"

@@ -4,8 +4,8 @@ import json
 from pathlib import Path
 
 from ops.datasets.shards import find_shards
-from ops.exploring.columns import read_column
 from ops.files.outputs import GENERATED
+from tests.exploration import read_column
 from tests.workspaces import growset
 
 

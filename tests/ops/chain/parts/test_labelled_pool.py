@@ -6,17 +6,14 @@ from pathlib import Path
 
 import numpy as np
 import polars as pl
-import pytest
 
 from ops.chain.generator import _join
 from ops.chain.generator_onnx import _describe_training
 from ops.chain.parts.labelled_pool import LabelledPool, _tell_lacking
-from ops.datasets.identity import content_ids
 from ops.files.outputs import PRIOR, PROBE, PSEUDO_LABELS, ROUNDS
 from ops.files.storage import read_json, write_json
 from ops.report.origin import find_origin
 from ops.stages.seen import read_seen
-from ops.study.pool_labels import measure_pool_labels
 from tests.workspaces import digit_splits
 
 TRAIN = digit_splits()["train"]
@@ -77,13 +74,3 @@ def test_people_are_told_that_a_probe_labelled_the_pool(tmp_path: Path) -> None:
     config = {"pseudo_labelled": {"pool": "others", "images": 900}}
     told = _describe_training(config, 640, has_graph=True)
     assert told == "640 draws from the real training images and from 900 images of others that a probe labelled"
-
-
-def test_a_study_that_knows_the_true_labels_measures_how_many_are_right(tmp_path: Path) -> None:
-    images, truth = TRAIN.images[:4], np.array([0, 0, 1, 1])
-    table = {"label": [0, 1, 1, 1], "confidence": [0.9, 0.8, 0.7, 0.6], "taken": [True, True, True, False]}
-    pl.DataFrame({"image_id": content_ids(images), **table}).write_parquet(tmp_path / PSEUDO_LABELS)
-    found = measure_pool_labels(tmp_path, TRAIN.images, np.concatenate([truth, TRAIN.labels[4:]]), 2)
-    assert (found.every, found.by_class) == (0.75, (1.0, 0.5)) and found.taken == pytest.approx(2 / 3)
-    with pytest.raises(ValueError, match="the true label of 1 images of the pool is not known"):
-        measure_pool_labels(tmp_path, images[:3], truth[:3], 2)

@@ -27,7 +27,7 @@ def score(found: Fit, test: Labelled) -> float:
 
 def test_the_features_that_tell_the_classes_apart_are_chosen() -> None:
     bars = fit(draw_bars(60, 0), draw_bars(60, 1))
-    assert bars.validation == bars.choice.score == score(bars, draw_bars(200, 2)) == 1
+    assert bars.validation == bars.choice.scores[bars.choice.features] == score(bars, draw_bars(200, 2)) == 1
     assert bars.choice.judge == "cross-fitting" and bars.images == 60
     colours = fit(draw_colours(60, 0), draw_colours(60, 1), classes=3)
     assert colours.choice.features == "gradient histograms and colours"

@@ -1,4 +1,4 @@
-"""Tiny pipelines as priors of guided imagination, through `imagine`."""
+"""Tiny pipelines as priors of guided imagination, through `Imagination`."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ops.errors import UserError
 from ops.generators.diffusion.priors import StableDiffusionPrior, UnclipPrior, make_prior
 from ops.generators.units import Unit
 from ops.imagination.gradient_check import check_gradients
-from ops.imagination.imagining import Imagination, imagine
+from ops.imagination.imagining import Imagination, Mode
 from ops.imagination.presets import CORRECTED, nest
 from ops.imagination.protocols import (
     Answer,
@@ -105,22 +105,22 @@ def test_the_gradient_through_every_step_of_unclip_is_right(unclip: UnclipPrior,
 def test_guided_random_and_plain_images_by_stable_diffusion(diffusion: StableDiffusionPrior, images: Tensor) -> None:
     scorer, preset = LinearScorer(256), nest(CORRECTED)
     check_gradients(Imagination(diffusion, scorer, preset, rows=2), images[:1], UNITS[:1])
+    modes: list[Mode] = ["guided", "random", "prior"]
     found = {
-        mode: list(imagine(diffusion, scorer, images, UNITS, 2, preset, mode, seed=0, rows=2))
-        for mode in ("guided", "random", "prior")
+        mode: list(Imagination(diffusion, scorer, preset, mode, rows=2).imagine(images, UNITS, 2)) for mode in modes
     }
     for guided, random, plain in zip(*found.values(), strict=True):
         assert guided.images.shape == (2, *SHAPE)
         assert torch.equal(guided.start.z, random.start.z)
         assert (guided.latents - plain.latents).abs().max() <= preset.ball.radius + 1e-5
         assert not torch.equal(plain.images[0], plain.images[1])
-    alone = next(imagine(diffusion, scorer, images[1:], UNITS[1:], 2, preset, seed=0, rows=2))
+    alone = next(Imagination(diffusion, scorer, preset, rows=2).imagine(images[1:], UNITS[1:], 2))
     assert torch.equal(alone.images, found["guided"][1].images)
 
 
 def test_guidance_on_the_embedding_of_unclip_decodes_only_at_the_end(unclip: UnclipPrior, images: Tensor) -> None:
     scorer, preset = LinearScorer(16, "latents"), nest(CORRECTED)
-    (guided,) = imagine(unclip, scorer, images[:1], UNITS[:1], 2, preset, seed=0, rows=2)
+    (guided,) = Imagination(unclip, scorer, preset, rows=2).imagine(images[:1], UNITS[:1], 2)
     assert guided.images.shape == (2, *SHAPE) and guided.start.z.shape == (2, 16)
     assert guided.after.total.sum() > guided.before.total.sum()
     own, other = (

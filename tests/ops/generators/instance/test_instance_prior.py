@@ -18,7 +18,7 @@ from ops.generators.noise import draw_noise
 from ops.generators.units import Unit
 from ops.imagination.ascent import Ascent
 from ops.imagination.gradient_check import check_gradients
-from ops.imagination.imagining import Imagination, Mode, imagine
+from ops.imagination.imagining import Imagination, Mode
 from ops.imagination.presets import CORRECTED
 from ops.imagination.projection import Ball
 from ops.imagination.protocols import Request, StartingPrior, VaryingPrior
@@ -57,7 +57,7 @@ def ask(*ks: int, key: str = "seed 0") -> list[Request]:
 
 
 def run(mode: Mode, count: int = 5, **keys: Any) -> list[Any]:
-    return list(imagine(make(), SCORER, IMAGES, UNITS, count, OURS, mode, seed=1, **keys))
+    return list(Imagination(make(), SCORER, OURS, mode, seed=1, **keys).imagine(IMAGES, UNITS, count))
 
 
 def test_it_is_a_varying_prior_of_the_documented_shapes_and_ranges() -> None:
@@ -118,5 +118,5 @@ def test_guided_features_stay_in_the_ball_and_score_higher_than_before() -> None
 @pytest.mark.parametrize("mode", ["guided", "prior"])
 def test_the_same_seeds_give_the_same_bits_alone_and_among_others(mode: Mode) -> None:
     whole = run(mode)
-    alone = list(imagine(make(), SCORER, IMAGES[1:2], UNITS[1:2], 5, OURS, mode, seed=1))
+    alone = list(Imagination(make(), SCORER, OURS, mode, seed=1).imagine(IMAGES[1:2], UNITS[1:2], 5))
     assert torch.equal(alone[0].images, whole[1].images) and torch.equal(alone[0].latents, whole[1].latents)

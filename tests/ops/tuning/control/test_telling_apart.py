@@ -27,13 +27,13 @@ def test_equal_distributions_are_seldom_told_apart() -> None:
 def test_the_bound_lies_below_the_total_variation_and_near_it(shift: float) -> None:
     truth = 2 * norm.cdf(shift / 2) - 1  # of two normal variables at this distance
     found = tell_apart(draw(1_500, 0, 1), draw(1_500, shift, 2), 0)
-    assert found is not None and found.images == 1_500
+    assert found is not None
     assert truth - 0.11 < found.variation <= truth
     assert found.accuracy == pytest.approx((1 + truth) / 2, abs=0.03)
 
 
 def test_unequal_numbers_prove_nothing_by_themselves_and_few_images_are_not_asked() -> None:
     found = tell_apart(draw(60, 0, 1), draw(2_000, 0, 2), 0)
-    assert found is not None and found.images == 60 and found.variation < 0.2
+    assert found is not None and found.variation < 0.2
     assert tell_apart(draw(19, 0, 1), draw(500, 9, 2), 0) is None
     assert tell_apart(draw(80, 0, 1), draw(80, 3, 2), 7) == tell_apart(draw(80, 0, 1), draw(80, 3, 2), 7)
