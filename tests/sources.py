@@ -80,7 +80,7 @@ def make_metadata(root: Path, truth: Truth, kind: str = "csv") -> dict[str, Any]
         rows = []
         for i, (image, label) in enumerate(zip(images, labels, strict=True)):
             write(root / split / "pictures" / f"{i}.png", to_file(image))
-            rows.append({"file_name": f"pictures/{i}.png", "label": CLASSES[label], "patient": f"p{i // 2}"})
+            rows.append({"file_name": f"pictures/{i}.png", "label": CLASSES[label], "patient": f"{split[:2]}{i // 2}"})
         table = root / split / f"metadata.{kind}"
         if kind == "csv":
             with table.open("w", newline="") as stream:

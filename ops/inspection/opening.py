@@ -180,10 +180,9 @@ class _Opened:
 
     def _link(self) -> np.ndarray | None:
         """The unit of each image; every split of a source has groups, or none has."""
-        groups = [group for group in self._groups if group is not None]
-        if not groups:
+        if all(group is None for group in self._groups):
             return None
-        units = link_groups(self._ids, groups)
+        units = link_groups(self._ids, [group or key for group, key in zip(self._groups, self._ids, strict=True)])
         return np.array([units[key] for key in self._ids], np.int64)
 
     def _shorten(self, where: str) -> str:

@@ -73,7 +73,11 @@ def count_source(spec: SourceSpec, data: DataSettings, seed: int) -> Counted:
 
 def _count_groups(spec: SourceSpec, listings: Mapping[str, Listing]) -> dict[str, int]:
     """Groups of each split of all classes; a drawn split has its share of them."""
-    found = {split: len(np.unique(each.groups)) for split, each in listings.items() if each.groups is not None}
+    found = {}
+    for split, listing in listings.items():
+        if listing.groups is not None:
+            alone = listing.groups == ""
+            found[split] = len(np.unique(listing.groups[~alone])) + int(alone.sum())
     if spec.split is not None and (whole := found.get(spec.split.validation_from)) is not None:
         shares = {"validation": spec.split.validation or 0.0, "test": spec.split.test or 0.0}
         drawn = {split: max(1, round(share * whole)) for split, share in shares.items() if share}

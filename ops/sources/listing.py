@@ -51,7 +51,7 @@ class Piece:
 class Listing:
     """One split: `labels` int64 [n] into `class_names`; `load` reads the images at ascending indices int64 [m].
 
-    `groups` has one text for each image, [n], if the source has groups.
+    `groups` has one text for each image, [n], if the source has groups; "" for an image that is in none.
     """
 
     class_names: tuple[str, ...]
@@ -174,8 +174,8 @@ def name_labels(
 
 
 def to_texts(values: Iterable[object], where: Path) -> np.ndarray:
-    """Labels or groups as an array of texts; UserError for one that is longer than MAX_TEXT."""
-    texts = [str(value) for value in values]
+    """Labels or groups as an array of texts, "" for None; UserError for one that is longer than MAX_TEXT."""
+    texts = ["" if value is None else str(value) for value in values]
     if long := next((text for text in texts if len(text) > MAX_TEXT), None):
         raise UserError(f"{where}: the text {shorten(long)} has {len(long):,} characters; allowed: {MAX_TEXT:,}")
     return np.array(texts, str)

@@ -29,7 +29,7 @@ from ops.sources.equal_pictures import Dispute, find_dispute, leave_out_copies, 
 from ops.sources.layouts import LAYOUTS
 from ops.sources.listing import SPLITS, Listing, check_names, report_missing
 from ops.sources.spec import SourceSpec
-from ops.sources.splitting import LoadedSplit, cap_classes, draw_splits, link_units
+from ops.sources.splitting import LoadedSplit, cap_classes, draw_splits, link_units, require_whole_groups
 from ops.sources.stacking import ImageStack
 
 # Keys of a description that are not hashed with the others: they change no pixel, or (size) are hashed apart.
@@ -61,9 +61,9 @@ def read_source(
     and mixes grey and RGB, all become RGB. Equal images of a split get ids with suffixes -1, -2.
 
     UserError for a missing split, fewer than two classes, an unknown class, a class without images in train, images
-    of different shapes without a `size`, an image in two splits unless the source has `skip_copies`, a picture with two
-    labels of a split unless it has `allow_conflicts`, and an image that `Converter` refuses; DamagedData for broken
-    files and images.
+    of different shapes without a `size`, an image in two splits unless the source has `skip_copies`, a group in test
+    and elsewhere or alone in test, a picture with two labels of a split unless it has `allow_conflicts`, and an image
+    that `Converter` refuses; DamagedData for broken files and images.
     """
     if per_class is not None and per_class < 1:
         raise UserError(f"source {spec.name}: per_class is {per_class}; allowed: whole numbers from 1")
@@ -96,6 +96,7 @@ def read_source(
             for split in SPLITS:
                 _require_images(spec, split, loaded[split].labels, names)
     require_disjoint(spec, loaded)
+    require_whole_groups(spec, loaded)
     disputed = [dispute for split in SPLITS if (dispute := find_dispute(spec, split, loaded[split], names))]
     if disputed and not spec.allow_conflicts:
         raise UserError(disputed[0].refusal)
@@ -218,9 +219,12 @@ def load_images(
         kept.append(positions + done)
         done += len(piece)
     chosen = np.concatenate([np.empty(0, np.int64), *kept])
-    groups = None if listing.groups is None else listing.groups[indices][chosen]
     stack.close()
-    return LoadedSplit(stack, labels[chosen], groups, np.array(content_ids(stack.images), str))
+    ids, groups = np.array(content_ids(stack.images), str), None
+    if listing.groups is not None:
+        groups = listing.groups[indices][chosen]
+        groups = np.where(groups == "", ids, groups)  # an image that is in no group stays with its own copies alone
+    return LoadedSplit(stack, labels[chosen], groups, ids)
 
 
 def _require_images(spec: SourceSpec, split: str, labels: np.ndarray, names: tuple[str, ...]) -> None:

@@ -13,7 +13,7 @@ import numpy as np
 from ops.errors import DamagedData, UserError
 from ops.sources.conversion import SKIPPED, SUFFIXES, Converter
 from ops.sources.layouts import LAYOUTS
-from ops.sources.layouts.folder import count_groups, find_split_folders, list_loose_files
+from ops.sources.layouts.folder import find_split_folders, has_groups, has_subfolders, list_loose_files
 from ops.sources.layouts.metadata import TABLES
 from ops.sources.listing import SPLITS, Listing, check_names, find_split
 from ops.sources.spec import SUBFOLDER, SourceSpec, SplitRule
@@ -72,7 +72,7 @@ def sketch_source(source: Path, name: str, licence: str, size: int | None = None
         empty = [name for name, count in zip(train.class_names, counts, strict=True) if not count]
         if empty:
             raise UserError(f"{source}: class {empty[0]} has no images in train; every class needs some")
-        only, is_deeper = train.class_names[0], spec.kind == "folder" and count_groups(spec) is not None
+        only, is_deeper = train.class_names[0], spec.kind == "folder" and has_subfolders(spec)
         advice = f"; if the folders in it are the classes, name it instead: {source / only}" if is_deeper else _ADVICE
         raise UserError(f"{source}: all images are of class {only}; at least two classes are needed{advice}")
     missing = {split: share for split, share in DRAWN_SHARES.items() if split not in listings}
@@ -108,7 +108,7 @@ def recognise_source(source: Path, name: str, licence: str) -> SourceSpec:
     kind = find_kind(source)
     place, keys = _describe_table(source) if kind == "metadata" else (source, {})
     spec = SourceSpec(name=name, kind=kind, path=str(place.resolve()), licence=licence, **keys)  # type: ignore[arg-type]
-    if kind == "folder" and (count_groups(spec) or 0) >= len(SPLITS):
+    if kind == "folder" and has_groups(spec, len(SPLITS)):
         return spec.model_copy(update={"group": SUBFOLDER})
     return spec
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ops.errors import UserError
 from ops.sources.listing import SPLITS
 from ops.sources.spec import SourceSpec, SplitRule
 from ops.sources.stacking import ImageStack
@@ -82,6 +83,31 @@ def cap_classes(labels: np.ndarray, names: tuple[str, ...], cap: int | None, *, 
             generator = np.random.Generator(np.random.Philox(key=np.frombuffer(key, "<u8")))
             keep[generator.permutation(members)[cap:]] = False
     return np.flatnonzero(keep)
+
+
+def require_whole_groups(spec: SourceSpec, loaded: Mapping[str, LoadedSplit]) -> None:
+    """UserError for a group in test and in another split, which would flatter the verdict, and for a test split of one
+    group, from which nothing follows about others."""
+    there = loaded["test"]
+    for one in SPLITS[:-1]:
+        here = loaded[one]
+        if here.groups is None or there.groups is None:
+            continue
+        shared = np.flatnonzero(np.isin(here.groups, there.groups))
+        if len(shared):
+            group = here.groups[shared[0]]
+            also = int(np.flatnonzero(there.groups == group)[0])
+            raise UserError(
+                f"source {spec.name}: group {group} has images in {one} and in test, e.g."
+                f" {here.stack.name(int(shared[0]))} and {there.stack.name(also)}; move them to one split, or remove"
+                " `group` from the description of the source if its images are no more alike than others"
+            )
+    groups = there.groups
+    if groups is not None and len(set(groups.tolist())) < 2:
+        raise UserError(
+            f"source {spec.name}: all test images are of one group, {groups[0]}, and a verdict needs two at least; add"
+            " images of other groups, or let a larger share of them be drawn for test"
+        )
 
 
 def link_units(loaded: Mapping[str, LoadedSplit]) -> dict[str, int]:

@@ -41,9 +41,14 @@ class ClassFolder:
     files: list[Path]
 
     def name_groups(self) -> list[str]:
-        """The folder within the class folder in which each file lies; a file beside them is a group of its own."""
+        """The folder within the class folder in which each file lies; "" for a file beside them."""
         parts = [path.relative_to(self.path).parts for path in self.files]
-        return [part[0] if len(part) > 1 else f"{self.path.name}/{part[0]}" for part in parts]
+        return [part[0] if len(part) > 1 else "" for part in parts]
+
+    def count_groups(self) -> int:
+        """A file beside the folders is a group of its own."""
+        groups = self.name_groups()
+        return len(set(groups) - {""}) + groups.count("")
 
 
 def recognise(root: Path) -> bool:
@@ -59,12 +64,19 @@ def list_splits(spec: SourceSpec) -> dict[str, Listing]:
     return {split: _list_split(classes, spec) for split, classes in _find_images(spec).items()}
 
 
-def count_groups(spec: SourceSpec) -> int | None:
-    """The least number of groups that a class has in train with `group: subfolder`; None without folders in one."""
-    classes = _find_images(spec)["train"].values()
-    if all(path.parent == found.path for found in classes for path in found.files):
-        return None
-    return min(len(set(found.name_groups())) for found in classes)
+def has_subfolders(spec: SourceSpec) -> bool:
+    """Whether images lie deeper than in their class folder."""
+    classes = [found for split in _find_images(spec).values() for found in split.values()]
+    return any(path.parent != found.path for found in classes for path in found.files)
+
+
+def has_groups(spec: SourceSpec, least: int) -> bool:
+    """Whether `group: subfolder` would divide the images: folders in class folders, none in two splits, and `least` or
+    more of them for each class of train."""
+    splits = {split: list(classes.values()) for split, classes in _find_images(spec).items()}
+    groups = [{group for found in classes for group in found.name_groups()} - {""} for classes in splits.values()]
+    apart = len(set.union(*groups)) == sum(map(len, groups))
+    return has_subfolders(spec) and apart and all(found.count_groups() >= least for found in splits["train"])
 
 
 def list_loose_files(spec: SourceSpec) -> list[Path] | None:

@@ -84,7 +84,7 @@ def _read_labels(column: pl.Series, table: Path) -> np.ndarray:
 
 def _list_frame(frame: pl.DataFrame, names: tuple[str, ...], labels: np.ndarray, spec: SourceSpec) -> Listing:
     files = [Path(path) for path in frame["_path"]]
-    groups = None if spec.group is None else to_texts(frame[spec.group].fill_null(""), spec.root)
+    groups = None if spec.group is None else to_texts(frame[spec.group], spec.root)
     return Listing(names, labels, lambda indices: read_files(files, indices), groups)
 
 

@@ -128,7 +128,12 @@ def _read_samples(path: Path, spec: SourceSpec) -> Iterator[Sample]:
         label = _read_label(path, key, parts, facts, spec)
         if spec.group is not None and spec.group not in facts:
             raise UserError(f"{path}, key {key}: its .json has no {spec.group}; add it, or remove group")
-        yield Sample(path, images[0], label, str(facts[spec.group]) if spec.group else "")
+        yield Sample(path, images[0], label, _read_group(facts, spec))
+
+
+def _read_group(facts: dict[str, object], spec: SourceSpec) -> str:
+    value = None if spec.group is None else facts[spec.group]
+    return "" if value is None else str(value)
 
 
 def _read_label(

@@ -13,6 +13,7 @@ from ops.errors import UserError
 from ops.planning.counting import count_source
 from ops.recipe.data import DataSettings
 from ops.sources.layouts import folder
+from ops.sources.reading import read_source
 from ops.sources.sketch import recognise_source, sketch_source
 from ops.sources.spec import SourceSpec, SplitRule
 
@@ -45,7 +46,7 @@ def test_images_at_any_depth_belong_to_their_class_folder_and_to_the_folder_in_i
     assert [path.relative_to(tmp_path).as_posix() for path in folder.list_files(spec)] == sorted(FILES)
     by_name = dict(zip(sorted(FILES), zip(found.labels.tolist(), found.groups.tolist(), strict=True), strict=True))
     assert by_name == {
-        "ant/c.png": (0, "ant/c.png"),
+        "ant/c.png": (0, ""),  # in no group
         "ant/p1/a.png": (0, "p1"),
         "ant/p1/deep/b.png": (0, "p1"),
         "ant/p2/a.png": (0, "p2"),
@@ -98,6 +99,32 @@ def test_a_split_below_the_classes_and_a_loop_of_links_are_refused(tmp_path: Pat
     (tmp_path / "loop/bee/p2/more").symlink_to(tmp_path / "loop/ant/p1")
     with pytest.raises(UserError, match="more links to a folder that it lies in; remove the link"):
         folder.list_splits(spec)
+
+
+def test_a_group_in_two_splits_is_refused_and_init_does_not_make_one(tmp_path: Path) -> None:
+    train = [f"train/{kind}/p{group}/{i}.png" for kind in ("ant", "bee") for group in range(3) for i in range(2)]
+    root = write(tmp_path, *train, "val/ant/p3/a.png", "val/bee/p3/b.png", "test/ant/p1/a.png", "test/bee/p4/b.png")
+    spec = make_spec(root)
+    with pytest.raises(
+        UserError, match=r"group p1 has images in train and in test, e\.g\. .*p1.*/test/ant/p1/a\.png; move"
+    ):
+        read_source(spec)
+    assert recognise_source(root, "insects", "CC0").group is None
+    (root / "test/ant/p1").rename(root / "test/ant/p4")
+    with pytest.raises(UserError, match="all test images are of one group, p4, and a verdict needs two at least"):
+        read_source(spec)
+    write(root, *(f"unused/{number}.png" for number in range(30)), "test/ant/alone.png")
+    assert set(read_source(spec).splits) == {"train", "validation", "test"}
+    assert recognise_source(root, "insects", "CC0").group == "subfolder"
+
+
+def test_images_in_no_group_are_apart(tmp_path: Path) -> None:
+    names = [f"{kind}/{kind}-{number}.png" for kind in ("ant", "bee") for number in range(20)]
+    spec = make_spec(write(tmp_path, *names, "ant/p1/a.png")).model_copy(
+        update={"split": SplitRule(validation=0.2, test=0.3)}
+    )
+    assert read_source(spec).units == {}, "no group has two images"
+    assert count_source(spec, DataSettings(), 0).groups == {"train": 21, "validation": 8, "test": 12}
 
 
 def test_no_other_group_is_possible(tmp_path: Path) -> None:
