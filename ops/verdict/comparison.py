@@ -92,7 +92,7 @@ class Comparison:
     def vary_images(self, arm: str, other: str, metric: Metric) -> float:
         """The part of `vary` that comes from the test images."""
         sides = (self._side(*self._fix(name, metric)) for name in (arm, other))
-        return float(split_image_variance(*sides).sum())
+        return float(split_image_variance(*sides)[0].sum())
 
     def vary_replicates(self, arm: str, metric: Metric) -> float:
         """The part of `vary` that comes from the arm's replicates, at least 0."""

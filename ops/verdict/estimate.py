@@ -31,14 +31,9 @@ Images of two arms are paired, replicates are not: arms of one seed share only t
 show no correlation from that. Plain accuracy is the case of one class that holds all images. `growset bench verdict`
 measures coverage.
 
-Images of one unit u, such as a patient, are no independent draws. With the influence r_i = (D_i - mean_c D) / n_c of an
-image on the difference, and t_u its sum over the images of a unit, the first term is the cluster-robust variance
-
-    sum_s G_s / (G_s - 1) sum_{u in s} t_u^2,
-
-where stratum s has G_s units and is a class, or several that share units, with G_s - 1 degrees of freedom (Liang and
-Zeger, Biometrika 73, 1986; the factor of Cameron and Miller, Journal of Human Resources 50, 2015). e_a^2 sums each
-unit's images of a class first, and n and n_c count units in the least V. Units of one image give the terms above.
+Images of one unit, such as a patient, are no independent draws. Then `units` gives the first term and its degrees of
+freedom, and e_a^2 is the sum over units of the variance of t_u between replicates, of influences that are centred in
+each replicate: what units alone add to s_a^2. The least V stays that of one image, and is rarely reached.
 
 Where the images were divided into k folds, each image is a test image once, and replicate s of an arm joins one
 training of every fold. s_a^2 is then the sum over folds of the variance of what a fold's images add to the score, with
@@ -99,13 +94,14 @@ class Answers:
     """The answers of an arm's K replicates, reduced to the figures that the closed form needs.
 
     means: float64 [n], mean over replicates. parts: float64 [K, k, C], what the images of each of k folds add to the
-    accuracy per replicate and class; k is 1 without folds. noise: float64 [C], the variance between replicates of a
-    class's sum of answers, its units taken as independent, for each of its images; 0 for one replicate.
+    accuracy per replicate and class; k is 1 without folds. noise: float64 [C], the mean over a class's images of the
+    variance between replicates; 0 for one replicate. influences: float64 [K, P] of `units.Pairs`; None without units.
     """
 
     means: FloatArray
     parts: FloatArray
     noise: FloatArray
+    influences: FloatArray | None = None
 
     @property
     def rates(self) -> FloatArray:
@@ -141,7 +137,12 @@ class Side:
         if k == 1:
             return 0.0, 0.0
         scores = (self.answers.parts * self.weights).sum(axis=2)
-        inside = float(np.sum(self.weights**2 * self.answers.noise / self.groups.counts))
+        if self.answers.influences is not None:
+            pairs = self.groups.pairs
+            sums = pairs.sum_units(self.answers.influences * self.weights[pairs.classes])  # t_u of each replicate
+            inside = float(sums.var(axis=0, ddof=1).sum())
+        else:
+            inside = float(np.sum(self.weights**2 * self.answers.noise / self.groups.counts))
         return float(scores.var(axis=0, ddof=1).sum()) / k, inside / k
 
 
@@ -159,45 +160,32 @@ def reduce_answers(replicates: npt.NDArray[Any], groups: Groups) -> Answers:
     if replicates.ndim != 2 or replicates.shape[1] != len(groups.members) or not len(replicates):
         raise ValueError(f"answers must be [replicates, {len(groups.members)}], not {list(replicates.shape)}")
     means, k = replicates.mean(axis=0), len(replicates)
-    if k > 1 and groups.units is not None:
-        return Answers(means, groups.split(replicates), _vary_units(replicates, groups))
     if k == 1:
         spread = np.zeros_like(means)
     elif replicates.dtype == np.bool_:
         spread = means * (1.0 - means) * (k / (k - 1.0))  # exactly 0 where all agree
     else:
         spread = replicates.var(axis=0, ddof=1)
-    return Answers(means, groups.split(replicates), groups.average(spread))
-
-
-def _vary_units(replicates: npt.NDArray[Any], groups: Groups) -> FloatArray:
-    """The noise of `Answers` where images have units."""
-    assert groups.units is not None
-    cells, classes = groups.members + len(groups.counts) * groups.units, len(groups.counts)
-    sums = np.stack([np.bincount(cells, weights=row, minlength=classes * groups.total) for row in replicates])
-    spread = sums.var(axis=0, ddof=1).reshape(groups.total, classes)
-    return np.asarray(spread.sum(axis=0) / groups.counts)
+    influences = None if groups.units is None else groups.pairs.find_influences(replicates)
+    return Answers(means, groups.split(replicates), groups.average(spread), influences)
 
 
 def estimate_contrast(plus: Side, minus: Side | None, *, tail: float) -> Interval:
     """The score of `plus` minus that of `minus` (0 where None), with a two-sided interval of `tail` on each side.
 
     Both sides have the same groups. A class of one image has no variance of its own; it takes the variance over all
-    images, which is rather too large; so does a stratum of one unit over all units. ValueError for a tail outside
-    (0, 0.5), or for fewer than two images or units.
+    images, which is rather too large. ValueError for a tail outside (0, 0.5), or for fewer than two images or units.
     """
-    counts, draws, total = plus.groups.counts, plus.groups.stratum_draws, plus.groups.total
     if not 0.0 < tail < 0.5:
         raise ValueError(f"tail must lie between 0 and 0.5, not {tail}")
-    if total < 2:
+    if plus.groups.total < 2:
         raise ValueError("an interval needs at least two images, of two units where they have units")
     sides = [plus] if minus is None else [plus, minus]
     estimate = plus.score if minus is None else plus.score - minus.score
-    image_parts = split_image_variance(plus, minus)
+    image_parts, freedom = split_image_variance(plus, minus)
     variance = float(image_parts.sum()) + max(
         0.0, sum(between - inside for between, inside in (s.spread for s in sides))
     )
-    freedom = np.where(draws > 1, draws, total) - 1.0
     information = float(np.sum(image_parts**2 / freedom))
     free = list(freedom[image_parts > 0])
     for side in sides:
@@ -211,7 +199,7 @@ def estimate_contrast(plus: Side, minus: Side | None, *, tail: float) -> Interva
     if plus.groups.folds is not None:
         folds = int(plus.groups.folds.max()) + 1
         excess = float(score_folds(plus, minus).var(ddof=1)) - folds * variance
-        shared = 1.0 + (OVERLAP if len(counts) == 1 else OVERLAP_BY_CLASS)
+        shared = 1.0 + (OVERLAP if len(plus.groups.counts) == 1 else OVERLAP_BY_CLASS)
         variance *= shared
         information *= shared**2
         if excess > 0.0:
@@ -225,16 +213,16 @@ def estimate_contrast(plus: Side, minus: Side | None, *, tail: float) -> Interva
 
 
 def _vary_one_image(sides: list[Side]) -> tuple[int, float]:
-    """The draws that count, and the least variance of a contrast: that of one of them which is answered otherwise."""
-    groups, weights = sides[0].groups, np.max([np.abs(side.weights) for side in sides], axis=0)
-    counted = int(groups.draws[weights > 0].sum())
-    return counted, float(np.sum(weights**2 / groups.draws) / counted)
+    """The images that count, and the least variance of a contrast: that of one of them which is answered otherwise."""
+    counts, weights = sides[0].groups.counts, np.max([np.abs(side.weights) for side in sides], axis=0)
+    counted = int(counts[weights > 0].sum())
+    return counted, float(np.sum(weights**2 / counts) / counted)
 
 
-def split_image_variance(plus: Side, minus: Side | None) -> FloatArray:
-    """The part of a contrast's variance that comes from the images of each stratum, float64 [S].
+def split_image_variance(plus: Side, minus: Side | None) -> tuple[FloatArray, FloatArray]:
+    """The parts of a contrast's variance that come from images, and the degrees of freedom of each.
 
-    Without units a stratum is a class, and its part is var_c(D) / n_c.
+    Without units there is a part for each class, var_c(D) / n_c with n_c - 1.
     """
     groups = plus.groups
     if groups.units is not None:
@@ -248,32 +236,22 @@ def split_image_variance(plus: Side, minus: Side | None) -> FloatArray:
             values = values - others[c] * minus.answers.means[images]
         # Shifted so that a class of equal values gives exactly 0, without rounding errors.
         parts[c] = (values - values[0]).var(ddof=1) / groups.counts[c]
-    return parts
+    return parts, np.where(groups.counts > 1, groups.counts, groups.total) - 1.0
 
 
-def _split_unit_variance(plus: Side, minus: Side | None) -> FloatArray:
-    """The same for images with units: G / (G - 1) times the sum of t_u^2."""
-    groups = plus.groups
-    assert groups.units is not None
-    parts = np.zeros(len(groups.stratum_draws))
-    others = np.zeros(len(groups.counts)) if minus is None else minus.weights
-
-    def weigh(ours: FloatArray, theirs: FloatArray) -> FloatArray:
-        return ours * plus.answers.means - (0.0 if minus is None else theirs * minus.answers.means)
-
-    values = weigh(plus.weights[groups.members], others[groups.members])
-    first = np.array([places[0] for places in groups.places])
-    values = values - values[first][groups.members]  # a class of equal values gives exactly 0, without rounding errors
-    sums = groups.sum_units((values - groups.average(values)[groups.members]) / groups.counts[groups.members])  # t_u
-    for s, draws in enumerate(groups.stratum_draws):
-        if draws > 1:
-            parts[s] = draws / (draws - 1.0) * float(np.sum(sums[groups.unit_strata == s] ** 2))
-            continue
-        inside = groups.strata == s
-        everywhere = weigh(plus.weights[inside].sum(), others[inside].sum())
-        means = groups.sum_units(everywhere - everywhere[0]) / groups.sum_units(np.ones(len(everywhere)))
-        parts[s] = means.var(ddof=1)
-    return parts
+def _split_unit_variance(plus: Side, minus: Side | None) -> tuple[FloatArray, FloatArray]:
+    """The same with a part for each stratum, and one for each class of one unit."""
+    pairs, sides = plus.groups.pairs, [(plus, 1.0)] if minus is None else [(plus, 1.0), (minus, -1.0)]
+    influences, weights = np.zeros(len(pairs.units)), np.zeros(len(pairs.draws))
+    for side, sign in sides:
+        assert side.answers.influences is not None
+        influences += sign * side.answers.influences.mean(axis=0) * side.weights[pairs.classes]
+        weights = np.maximum(weights, np.abs(side.weights))
+    parts, freedom = pairs.split_variance(influences, weights)
+    lone = np.flatnonzero((pairs.draws == 1) & (weights != 0.0))
+    values = [sum(sign * side.weights[c] * side.answers.means for side, sign in sides) for c in lone]
+    alone = np.array([pairs.average_units(value).var(ddof=1) for value in values])
+    return np.append(parts, alone), np.append(freedom, np.full(len(lone), plus.groups.total - 1.0))
 
 
 def score_folds(plus: Side, minus: Side | None) -> FloatArray:

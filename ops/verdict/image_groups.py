@@ -1,10 +1,7 @@
 """How test images are divided: by class, by the fold in which they were test images, and by what belongs together.
 
 Images of one *unit* (one patient, one film) are alike, so that a network that is wrong on one is often wrong on all.
-They are one draw from the world, not several. Classes that share a unit are one *stratum*: their accuracies vary
-together. Without units each image is a draw of its own, and each class a stratum.
-
-The module does not know scores, arms or intervals.
+They are one draw from the world, not several; `units` says what follows. The module does not know scores or arms.
 """
 
 from __future__ import annotations
@@ -16,8 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-FloatArray = npt.NDArray[np.float64]
-IntArray = npt.NDArray[np.integer[Any]]
+from ops.verdict.units import FloatArray, IntArray, Pairs
 
 
 @dataclass(frozen=True)
@@ -65,51 +61,16 @@ class Groups:
         return np.asarray((sums / self.counts).reshape(*values.shape[:-1], -1))
 
     @cached_property
-    def draws(self) -> FloatArray:
-        """Independent draws that have images of each class, float64 [C]: units, or images."""
+    def pairs(self) -> Pairs:
+        """The units of each class. ValueError without units."""
         if self.units is None:
-            return self.counts
-        pairs = np.unique(self.members + len(self.counts) * self.units) % len(self.counts)
-        return np.bincount(pairs, minlength=len(self.counts)).astype(np.float64)
+            raise ValueError("these images are not divided into units")
+        return Pairs(self.members, self.units)
 
     @cached_property
     def total(self) -> int:
-        """Independent draws in all."""
+        """Independent draws in all: units, or images."""
         return len(self.members) if self.units is None else int(self.units.max()) + 1
-
-    @cached_property
-    def strata(self) -> IntArray:
-        """The stratum of each class, int [C]."""
-        if self.units is None:
-            return np.arange(len(self.counts))
-        from scipy import sparse  # takes a tenth of a second
-
-        classes, nodes = len(self.counts), len(self.counts) + self.total
-        links = sparse.coo_array((np.ones(len(self.units)), (self.members, classes + self.units)), shape=(nodes, nodes))
-        found = sparse.csgraph.connected_components(links, directed=False)[1][:classes]
-        return np.unique(found, return_inverse=True)[1]
-
-    @cached_property
-    def unit_strata(self) -> IntArray:
-        """The stratum of each unit, int [U]. ValueError if there are no units."""
-        if self.units is None:
-            raise ValueError("these images are not divided into units")
-        strata = np.zeros(self.total, dtype=np.int64)
-        strata[self.units] = self.strata[self.members]
-        return strata
-
-    @cached_property
-    def stratum_draws(self) -> FloatArray:
-        """Independent draws of each stratum, float64 [S]."""
-        return self.counts if self.units is None else np.bincount(self.unit_strata).astype(np.float64)
-
-    def sum_units(self, values: npt.NDArray[Any]) -> FloatArray:
-        """Sums float64 [..., U] over the images of each unit of values [..., n]. ValueError if there are no units."""
-        if self.units is None:
-            raise ValueError("these images are not divided into units")
-        rows = values.reshape(-1, values.shape[-1])
-        sums = np.stack([np.bincount(self.units, weights=row, minlength=self.total) for row in rows])
-        return np.asarray(sums.reshape(*values.shape[:-1], -1))
 
 
 def group_images(

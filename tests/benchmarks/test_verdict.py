@@ -57,7 +57,7 @@ def test_an_interval_without_the_seed_term_is_noticed(monkeypatch: pytest.Monkey
 
 
 def test_an_interval_without_the_image_term_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(estimate, "split_image_variance", lambda plus, minus: np.array([1e-12]))
+    monkeypatch.setattr(estimate, "split_image_variance", lambda plus, minus: (np.array([1e-12]), np.array([999.0])))
     assert summarise([run(NULL)])["verdict_coverage_min"] < LEAST_COVERAGE
 
 

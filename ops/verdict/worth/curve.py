@@ -106,7 +106,8 @@ def measure_curve(
     """The curve of networks that were right on validation images: bool [n] by share of the labels and seed.
 
     images: training images by share. labels: int [n]. metric: accuracy or balanced_accuracy; classes without validation
-    images do not count in it. units: int [n], equal for images that belong together.
+    images do not count in it. units: int [n], equal for images that belong together; images of a single unit count one
+    by one, because it says nothing of others.
     """
     shares, weights = sorted(answers), weigh_images(labels, metric)
     stacked = [np.stack(list(answers[share].values())) for share in shares]
@@ -124,6 +125,8 @@ def measure_curve(
     relative = max(0.0, between - inside) / max(freedom, 1)
     seeds = np.maximum(relative * base / counts, least)
     means = np.stack([each.mean(axis=0, dtype=np.float64) for each in stacked])
+    several = units if units is not None and len(np.unique(units)) > 1 else None
+    groups = group_images(None if metric == "accuracy" else labels, len(labels), units=several)
     return LabelCurve(
         arm,
         picked,
@@ -140,7 +143,7 @@ def measure_curve(
             )
             for share, level, own, variance in zip(shares, levels, scores, seeds, strict=True)
         ],
-        _covary(means, weights, group_images(None if metric == "accuracy" else labels, len(labels), None, units)),
+        _covary(means, weights, groups),
         freedom,
     )
 
@@ -148,14 +151,16 @@ def measure_curve(
 def _covary(means: FloatArray, weights: FloatArray, groups: Groups) -> list[list[float]]:
     """The covariance [J, J] of the scores of `means` [J, n] by images. A class of one image has that of all images.
 
-    With units it is the cluster-robust one of `ops.verdict.estimate`; a stratum of one unit adds nothing to it.
+    With units it is the cluster-robust one of `ops.verdict.units`.
     """
     total = np.zeros((len(means), len(means)))
     if groups.units is not None:
-        sums = groups.sum_units((means - groups.average(means)[:, groups.members]) * weights)
-        for s, draws in enumerate(groups.stratum_draws):
-            own = sums[:, groups.unit_strata == s]
-            total += draws / max(draws - 1.0, 1.0) * own @ own.T
+        pairs = groups.pairs
+        by_class = np.bincount(groups.members, weights=weights)
+        sums = pairs.sum_units(pairs.find_influences(means) * by_class[pairs.classes])
+        total += sums @ sums.T
+        for c in np.flatnonzero(pairs.draws == 1):
+            total += by_class[c] ** 2 * np.cov(pairs.average_units(means))
         return total.tolist()
     for places in groups.places:
         own = means[:, places] if len(places) > 1 else means

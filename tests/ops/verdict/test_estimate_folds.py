@@ -127,7 +127,7 @@ def test_where_folds_differ_less_than_images_and_seeds_explain_the_interval_is_t
     assert score_folds(side, other).std() == 0
     assert (side.answers.replicates, side.answers.freedom) == (3, 2 * FOLDS)
     between, inside = side.spread
-    plain = split_image_variance(side, other).sum() + max(0.0, between - inside)
+    plain = split_image_variance(side, other)[0].sum() + max(0.0, between - inside)
     assert found.standard_error**2 == pytest.approx((1 + OVERLAP) * plain)
     assert found.df is not None and found.df > 2 * FOLDS
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -39,9 +40,9 @@ def contrast(answers: tuple[Any, Any], labels: IntArray | None, units: IntArray 
 
 
 def loop(answers: tuple[Any, Any], labels: IntArray, units: IntArray, strata: list[list[int]]) -> tuple[float, float]:
-    """V and df of the docstring in plain Python; strata: the classes of each."""
+    """V and df of the docstrings in plain Python; strata: the classes of each."""
     classes = sorted(set(labels.tolist()))
-    w, n = 1 / len(classes), len(labels)
+    w, n, owners = 1 / len(classes), len(labels), sorted(set(units.tolist()))
 
     def mean(values: list[float]) -> float:
         return sum(values) / len(values)
@@ -49,26 +50,27 @@ def loop(answers: tuple[Any, Any], labels: IntArray, units: IntArray, strata: li
     def vary(values: list[float]) -> float:
         return sum((v - mean(values)) ** 2 for v in values) / (len(values) - 1)
 
-    count = {c: sum(labels == c) for c in classes}
+    rows = {c: [i for i in range(n) if labels[i] == c] for c in classes}
+    g = {c: len({int(units[i]) for i in rows[c]}) for c in classes}
+
+    def influence(y: list[float], u: int, c: int) -> float:
+        centre = mean([y[i] for i in rows[c]])
+        return math.sqrt(g[c] / (g[c] - 1)) * sum(y[i] - centre for i in rows[c] if units[i] == u) / len(rows[c])
+
     d = [w * (mean([float(s[i]) for s in answers[0]]) - mean([float(s[i]) for s in answers[1]])) for i in range(n)]
-    centre = {c: mean([d[i] for i in range(n) if labels[i] == c]) for c in classes}
     variance, information = 0.0, 0.0
     for stratum in strata:
-        found = sorted({int(units[i]) for i in range(n) if labels[i] in stratum})
-        t = [sum((d[i] - centre[labels[i]]) / count[labels[i]] for i in range(n) if units[i] == u) for u in found]
-        part = len(found) / (len(found) - 1) * sum(value**2 for value in t)
+        part = sum(sum(influence(d, u, c) for c in stratum) ** 2 for u in owners)
+        own = {c: sum(influence(d, u, c) ** 2 for u in owners) for c in stratum}
+        df = sum(own.values()) / sum(own[c] / (g[c] - 1) for c in stratum)
         variance += part
-        information += part**2 / (len(found) - 1)
+        information += part**2 / df
     seeds = 0.0
     for arm in answers:
-        scores = [
-            sum(w / count[c] * sum(float(s[i]) for i in range(n) if labels[i] == c) for c in classes) for s in arm
-        ]
+        scores = [sum(w * mean([float(s[i]) for i in rows[c]]) for c in classes) for s in arm]
         noise = 0.0
-        for c in classes:
-            for u in sorted(set(units.tolist())):
-                sums = [sum(float(s[i]) for i in range(n) if labels[i] == c and units[i] == u) for s in arm]
-                noise += (w / count[c]) ** 2 * vary(sums)
+        for u in owners:
+            noise += vary([sum(w * influence([float(v) for v in s], u, c) for c in classes) for s in arm])
         seeds += (vary(scores) - noise) / len(arm)
         information += (vary(scores) / len(arm)) ** 2 / (len(arm) - 1)
     variance += max(0.0, seeds)
@@ -84,7 +86,7 @@ def test_the_closed_form_is_the_loop(units: IntArray, strata: list[list[int]]) -
     variance, df = loop(answers, LABELS, units, strata)
     assert found.standard_error**2 == pytest.approx(variance, rel=1e-9)
     assert found.df == pytest.approx(max(df, 2), rel=1e-9)  # never below that of the smallest part, three seeds
-    assert group_images(LABELS, 50, units=units).strata.tolist() == [
+    assert group_images(LABELS, 50, units=units).pairs.strata.tolist() == [
         next(s for s, classes in enumerate(strata) if c in classes) for c in range(3)
     ]
 
@@ -92,17 +94,18 @@ def test_the_closed_form_is_the_loop(units: IntArray, strata: list[list[int]]) -
 @pytest.mark.parametrize("labels", [None, LABELS])
 def test_units_of_one_image_change_nothing(labels: IntArray | None) -> None:
     answers = draw(1, np.arange(50)), draw(2, np.arange(50))
-    alone, apart = (contrast(answers, labels, units) for units in (None, 7 * np.arange(50)[::-1]))
-    assert alone.estimate == apart.estimate
-    for key in ("low", "high", "standard_error", "df"):
-        assert getattr(alone, key) == pytest.approx(getattr(apart, key), rel=1e-9)
+    alone, apart = (make_sides(answers, labels, units) for units in (None, 7 * np.arange(50)[::-1]))
+    for plain, united in zip(split_image_variance(*alone), split_image_variance(*apart), strict=True):
+        np.testing.assert_allclose(plain, united, rtol=1e-9)
+    for one, other in zip(alone, apart, strict=True):
+        assert other.spread[1] == pytest.approx(one.spread[1], rel=0.2)  # centred, and n / (n - 1) times as much
 
 
 @pytest.mark.parametrize("labels", [None, LABELS])
 def test_repeated_images_count_once_each(labels: IntArray | None) -> None:
     """Four copies of every image say no more than the images."""
     answers = draw(3, np.arange(50)), draw(4, np.arange(50))
-    once = contrast(answers, labels, None)
+    once = contrast(answers, labels, np.arange(50))
     copied = tuple(np.repeat(each, 4, axis=1) for each in answers)
     again = contrast((copied[0], copied[1]), None if labels is None else np.repeat(labels, 4), np.repeat(range(50), 4))
     for key in ("estimate", "low", "high", "df"):
@@ -124,21 +127,52 @@ def test_intervals_cover_where_images_of_a_unit_are_alike() -> None:
     assert blind / 400 < 0.8
 
 
+def test_balanced_accuracy_covers_where_one_class_has_few_of_the_units() -> None:
+    """30 patients with images of two classes, of whom five have some of a third one."""
+    rng, patients = np.random.default_rng(0), np.arange(30)
+    units = np.concatenate([np.repeat(patients, 4), np.repeat(patients, 4), np.repeat(patients[:5], 4)])
+    labels = np.repeat([0, 1, 2], [120, 120, 20])
+    covered = 0
+    for _ in range(400):
+        base = rng.normal(1.0, 1.0, 30)[units]
+        sides = [base + rng.normal(0, 1.0, (30, 3))[units, labels] for _ in range(2)]
+        answers = [rng.random((5, len(units))) < 1 / (1 + np.exp(-side)) for side in sides]
+        found = contrast((answers[0], answers[1]), labels, units)
+        covered += found.low <= 0.0 <= found.high
+    assert covered / 400 > 0.93
+
+
+def test_seeds_that_move_a_patients_threshold_are_no_part_of_the_images() -> None:
+    """A seed that answers class 0 more often, and class 1 less, for a patient leaves its balanced accuracy alone."""
+    rng, covered = np.random.default_rng(1), 0
+    units, labels = np.repeat(np.arange(40), 6), np.tile([0, 0, 0, 1, 1, 1], 40)
+    for _ in range(400):
+        answers = []
+        for _ in range(2):
+            shift = 2.0 * rng.normal(0, 1, (5, 40))[:, units] * np.where(labels == 0, 1.0, -1.0)
+            logit = 1.0 + rng.normal(0, 1, 40)[units] + shift + rng.normal(0, 0.5, (5, 1))
+            answers.append(rng.random((5, 240)) < 1 / (1 + np.exp(-logit)))
+        found = contrast((answers[0], answers[1]), labels, units)
+        covered += found.low <= 0.0 <= found.high
+    assert covered / 400 > 0.92
+
+
 def test_a_class_of_one_unit_takes_the_variance_over_all_units() -> None:
     units = np.where(LABELS == 2, 99, NESTED)
     answers = draw(5, NESTED), draw(6, NESTED)
     one, other = make_sides(answers, LABELS, units)
-    parts = split_image_variance(one, other)
+    parts, freedom = split_image_variance(one, other)
     d = (one.answers.means - other.answers.means) / 3
     means = [d[units == u].mean() for u in np.unique(units)]
-    assert parts[2] == pytest.approx(np.var(means, ddof=1))
+    assert (parts[2], parts[3]) == (0.0, pytest.approx(np.var(means, ddof=1)))
+    assert freedom[3] == len(means) - 1
     assert contrast(answers, LABELS, units).standard_error > contrast(answers, LABELS, NESTED).standard_error
 
 
-def test_arms_that_agree_have_the_width_of_one_unit() -> None:
+def test_arms_that_agree_have_the_width_of_one_image() -> None:
     answers = draw(7, NESTED, seeds=1)
     found = contrast((answers, answers), None, NESTED)
-    assert found.estimate == 0 and found.standard_error == pytest.approx(1 / len(np.unique(NESTED)))
+    assert found.estimate == 0 and found.standard_error == pytest.approx(1 / 50)
 
 
 def test_one_unit_has_no_interval() -> None:
