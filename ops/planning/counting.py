@@ -6,7 +6,7 @@ where damaged images or copies are left out.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -68,16 +68,19 @@ def count_source(spec: SourceSpec, data: DataSettings, seed: int) -> Counted:
     if data.long_tail is not None:
         images["train"] = _thin_out(images["train"], data, seed)
     exact = spec.split is None and not spec.skip_damaged and not spec.skip_copies
-    return Counted(tuple(names), images, _find_shape(spec, listings["train"]), exact, _count_groups(spec, listings))
+    return Counted(
+        tuple(names), images, _find_shape(spec, listings["train"]), exact, _count_groups(spec, listings, names)
+    )
 
 
-def _count_groups(spec: SourceSpec, listings: Mapping[str, Listing]) -> dict[str, int]:
-    """Groups of each split of all classes; a drawn split has its share of them."""
+def _count_groups(spec: SourceSpec, listings: Mapping[str, Listing], names: Sequence[str]) -> dict[str, int]:
+    """Groups of each split with images of these classes; a drawn split has its share of them."""
     found = {}
     for split, listing in listings.items():
         if listing.groups is not None:
-            alone = listing.groups == ""
-            found[split] = len(np.unique(listing.groups[~alone])) + int(alone.sum())
+            chosen = [label for label, name in enumerate(listing.class_names) if name in names]
+            groups = listing.groups[np.isin(listing.labels, chosen)]
+            found[split] = len(np.unique(groups[groups != ""])) + int((groups == "").sum())
     if spec.split is not None and (whole := found.get(spec.split.validation_from)) is not None:
         shares = {"validation": spec.split.validation or 0.0, "test": spec.split.test or 0.0}
         drawn = {split: max(1, round(share * whole)) for split, share in shares.items() if share}

@@ -44,7 +44,7 @@ class Resolution:
 
     @property
     def is_enough(self) -> bool:
-        return self.effect <= HOPED_FOR
+        return self.alike <= HOPED_FOR
 
 
 def find_resolution(
@@ -86,9 +86,12 @@ def warn_of_resolution(found: Resolution, folds: int | None = None) -> str | Non
     """A warning where only differences would show that nobody should hope for; else None. `folds`: of the verdict."""
     if found.is_enough:
         return None
+    images, effect = f"{found.images:,} test images", _points(found.effect)
+    if found.groups is not None:
+        images, effect = f"{images} of about {found.groups:,} groups", f"{effect} to {_points(found.alike)}"
     return (
-        f"with {found.images:,} test images only differences of about {_points(found.effect)} would show, and generated"
-        f" images rarely gain more than {100 * HOPED_FOR:.0f}; {REMEDY if folds is None else MORE_IMAGES}"
+        f"with {images} only differences of about {effect} would show, and generated images rarely gain more than"
+        f" {100 * HOPED_FOR:.0f}; {REMEDY if folds is None else MORE_IMAGES}"
     )
 
 

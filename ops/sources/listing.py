@@ -23,7 +23,11 @@ from ops.settings.reading import shorten
 from ops.sources.spec import SourceSpec
 
 SPLITS = ("train", "validation", "test")
-ALIASES = {"train": ("train",), "validation": ("validation", "val", "valid", "dev"), "test": ("test",)}
+ALIASES = {
+    "train": ("train", "training"),
+    "validation": ("validation", "val", "valid", "dev"),
+    "test": ("test", "testing"),
+}
 PIECE_IMAGES = 4_096
 MAX_LABEL = 2**63 - 1
 MAX_TEXT = 1_000  # characters of a label; numpy gives every label the memory of the longest

@@ -96,11 +96,11 @@ def read_source(
             for split in SPLITS:
                 _require_images(spec, split, loaded[split].labels, names)
     require_disjoint(spec, loaded)
-    require_whole_groups(spec, loaded)
     disputed = [dispute for split in SPLITS if (dispute := find_dispute(spec, split, loaded[split], names))]
     if disputed and not spec.allow_conflicts:
         raise UserError(disputed[0].refusal)
     units = link_units(loaded)
+    require_whole_groups(spec, loaded, units)
     splits = {}
     for split in SPLITS:
         part = loaded.pop(split)

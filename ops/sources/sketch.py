@@ -5,6 +5,7 @@ It decodes a sample of each split only. Faults in the other images are found whe
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,7 +14,7 @@ import numpy as np
 from ops.errors import DamagedData, UserError
 from ops.sources.conversion import SKIPPED, SUFFIXES, Converter
 from ops.sources.layouts import LAYOUTS
-from ops.sources.layouts.folder import find_split_folders, has_groups, has_subfolders, list_loose_files
+from ops.sources.layouts.folder import find_splits, has_groups, has_subfolders, list_loose_files
 from ops.sources.layouts.metadata import TABLES
 from ops.sources.listing import SPLITS, Listing, check_names, find_split
 from ops.sources.spec import SUBFOLDER, SourceSpec, SplitRule
@@ -65,20 +66,19 @@ def sketch_source(source: Path, name: str, licence: str, size: int | None = None
             raise UserError(f"{what} {text!a} is not UTF-8 text; rename it")
     spec = recognise_source(source, name, licence)
     listings = LAYOUTS[spec.kind].list_splits(spec)
+    if "train" not in listings or not listings["train"].class_names:
+        raise UserError(f"{source} has no training images; put them into train, with a folder for each class")
     train = listings["train"]
     check_names(spec, train.class_names)
     counts = np.bincount(train.labels, minlength=len(train.class_names))
     if len(counts) < 2 or not counts.all():
-        empty = [name for name, count in zip(train.class_names, counts, strict=True) if not count]
-        if empty:
-            raise UserError(f"{source}: class {empty[0]} has no images in train; every class needs some")
-        only, is_deeper = train.class_names[0], spec.kind == "folder" and has_subfolders(spec)
-        advice = f"; if the folders in it are the classes, name it instead: {source / only}" if is_deeper else _ADVICE
-        raise UserError(f"{source}: all images are of class {only}; at least two classes are needed{advice}")
+        raise UserError(f"{source}: {_describe_lone(source, spec, train, counts)}")
     missing = {split: share for split, share in DRAWN_SHARES.items() if split not in listings}
     if missing:
         spec = spec.model_copy(update={"split": SplitRule.model_validate(missing)})
         counts = np.maximum(1, np.round(counts * (1 - sum(missing.values())))).astype(int)
+    if spec.kind == "folder" and spec.group is not None and not _can_divide(spec, listings):
+        spec = spec.model_copy(update={"group": None})
     probe = Converter(spec.model_copy(update={"background": "white", "skip_damaged": True}))
     shapes = np.array([shape for listing in listings.values() for shape in _probe(listing, probe)])
     if not len(shapes):
@@ -91,6 +91,43 @@ def sketch_source(source: Path, name: str, licence: str, size: int | None = None
     height, width = (int(shapes[0, 0]), int(shapes[0, 1])) if spec.size is None else (spec.size, spec.size)
     shape = height, width, int(shapes[:, 2].max())
     return SourceSketch(spec, train.class_names, counts, shape, shapes[:, :2], probe.counts[SKIPPED])
+
+
+def _describe_lone(source: Path, spec: SourceSpec, train: Listing, counts: np.ndarray) -> str:
+    """Why train images of one class, or of classes without images, are no source."""
+    only, empty = train.class_names[int(counts.argmax())], np.flatnonzero(counts == 0)
+    lone = f"all images are of class {only}; at least two classes are needed"
+    if np.count_nonzero(counts) == 1 and spec.kind == "folder" and has_subfolders(spec):
+        return f"{lone}; if the folders in it are the classes, name it instead: {source / only}"
+    if len(empty):
+        return f"class {train.class_names[int(empty[0])]} has no images in train; every class needs some"
+    return lone + _ADVICE
+
+
+def _can_divide(spec: SourceSpec, listings: Mapping[str, Listing]) -> bool:
+    """Whether the splits can be drawn with whole groups, so that test has two at least."""
+    from ops.datasets.splits import assign_splits  # imports scipy, which takes a tenth of a second
+
+    groups = {split: _name_groups(listing) for split, listing in listings.items()}
+    if spec.split is None or spec.split.test is None:
+        test = groups["test"]
+    else:
+        train, shares = listings["train"], {"validation": spec.split.validation or 0.0, "test": spec.split.test}
+        keys = [str(number) for number in range(len(train.labels))]
+        try:
+            drawn = assign_splits(
+                train.labels, keys, **shares, seed=0, groups=groups["train"], class_names=train.class_names
+            )
+        except UserError:
+            return False
+        test = [group for group, place in zip(groups["train"], drawn, strict=True) if place == SPLITS.index("test")]
+    return len(set(test)) > 1
+
+
+def _name_groups(listing: Listing) -> list[str]:
+    """The group of each image; one that is in none is a group of its own."""
+    assert listing.groups is not None
+    return [group or f"/{number}" for number, group in enumerate(listing.groups.tolist())]
 
 
 def _choose_side(shapes: np.ndarray) -> int | None:
@@ -148,7 +185,7 @@ def count_loose_images(spec: SourceSpec) -> int:
     """Images beside the class folders, which belong to no class and are not read."""
     if spec.kind != "folder":
         return 0
-    return sum(_count_images(folder) for folder in (spec.root, *find_split_folders(spec.root).values()))
+    return sum(_count_images(folder) for folder in {spec.root, *find_splits(spec.root).values()})
 
 
 def _count_images(folder: Path) -> int:

@@ -89,7 +89,8 @@ class SourceSpec(Section):
     group: str | None = Field(
         None,
         description="column of groups (patients, serial numbers); `subfolder` where they are folders within class"
-        " folders. All images of a group get the same drawn split, and the same fold where choices are cross-fitted",
+        " folders. All images of a group get the same drawn split and the same fold where choices are cross-fitted, and"
+        " are one draw in the verdict's intervals; a group in test and in another split is refused",
     )
     table: str | None = Field(
         None,

@@ -85,9 +85,9 @@ def cap_classes(labels: np.ndarray, names: tuple[str, ...], cap: int | None, *, 
     return np.flatnonzero(keep)
 
 
-def require_whole_groups(spec: SourceSpec, loaded: Mapping[str, LoadedSplit]) -> None:
+def require_whole_groups(spec: SourceSpec, loaded: Mapping[str, LoadedSplit], units: Mapping[str, int]) -> None:
     """UserError for a group in test and in another split, which would flatter the verdict, and for a test split of one
-    group, from which nothing follows about others."""
+    group, from which nothing follows about others. units: of `link_units`; groups that share a picture are one."""
     there = loaded["test"]
     for one in SPLITS[:-1]:
         here = loaded[one]
@@ -103,7 +103,7 @@ def require_whole_groups(spec: SourceSpec, loaded: Mapping[str, LoadedSplit]) ->
                 " `group` from the description of the source if its images are no more alike than others"
             )
     groups = there.groups
-    if groups is not None and len(set(groups.tolist())) < 2:
+    if groups is not None and len({units.get(key, key) for key in there.ids.tolist()}) < 2:
         raise UserError(
             f"source {spec.name}: all test images are of one group, {groups[0]}, and a verdict needs two at least; add"
             " images of other groups, or let a larger share of them be drawn for test"

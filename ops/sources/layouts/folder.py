@@ -76,7 +76,15 @@ def has_groups(spec: SourceSpec, least: int) -> bool:
     splits = {split: list(classes.values()) for split, classes in _find_images(spec).items()}
     groups = [{group for found in classes for group in found.name_groups()} - {""} for classes in splits.values()]
     apart = len(set.union(*groups)) == sum(map(len, groups))
-    return has_subfolders(spec) and apart and all(found.count_groups() >= least for found in splits["train"])
+    train = splits.get("train", [])
+    return has_subfolders(spec) and apart and all(found.count_groups() >= least for found in train)
+
+
+def find_alike_subfolders(spec: SourceSpec) -> list[str]:
+    """The folders that every class folder of train has, where these are two or more and no class has others."""
+    names = [set(found.name_groups()) for found in _find_images(spec).get("train", {}).values()]
+    alike = bool(names) and all(found == names[0] for found in names)
+    return sorted(names[0]) if alike and len(names[0]) > 1 else []
 
 
 def list_loose_files(spec: SourceSpec) -> list[Path] | None:
@@ -107,9 +115,23 @@ def find_split_folders(root: Path) -> dict[str, Path]:
     return {split: found[split] for split in SPLITS if split in found}
 
 
+def find_splits(root: Path) -> dict[str, Path]:
+    """The folder of class folders of each split; all is train where there are no splits, or where a folder that is
+    called like one is a class itself: it has no folders, and there are folders beside it."""
+    splits = find_split_folders(root)
+    beside = [path for path in _list_visible(root) if path.is_dir() and path not in splits.values()]
+    if beside and not any(child.is_dir() for folder in splits.values() for child in _list_visible(folder)):
+        return {"train": root}
+    return splits or {"train": root}
+
+
 def _find_class_folders(root: Path) -> list[tuple[str, Path]]:
-    splits = find_split_folders(root) or {"train": root}
-    return [(split, child) for split, folder in splits.items() for child in _list_visible(folder) if child.is_dir()]
+    return [
+        (split, child)
+        for split, folder in find_splits(root).items()
+        for child in _list_visible(folder)
+        if child.is_dir()
+    ]
 
 
 def _find_images(spec: SourceSpec) -> dict[str, dict[str, ClassFolder]]:
@@ -117,7 +139,7 @@ def _find_images(spec: SourceSpec) -> dict[str, dict[str, ClassFolder]]:
     root = require_path(spec, "a folder of class folders, or train, val and test with class folders in each")
     if not root.is_dir():
         raise UserError(f"{root} is a file; expected a folder of class folders")
-    found: dict[str, dict[str, ClassFolder]] = {split: {} for split in find_split_folders(root) or ("train",)}
+    found: dict[str, dict[str, ClassFolder]] = {split: {} for split in find_splits(root)}
     for split, folder in _find_class_folders(root):
         name = unicodedata.normalize("NFC", folder.name)
         check_names(spec, [name])
@@ -125,9 +147,7 @@ def _find_images(spec: SourceSpec) -> dict[str, dict[str, ClassFolder]]:
             raise UserError(f"{folder.parent} has two folders {name!r} in different Unicode forms; merge them")
         found[split][name] = ClassFolder(folder, require_files(filter(_is_image, _walk(folder))))
     if not any(each.files for classes in found.values() for each in classes.values()):
-        expected = ", ".join(
-            names[-1] if len(names) < 2 else f"{names[0]} (or {names[1]})" for names in ALIASES.values()
-        )
+        expected = ", ".join(f"{names[0]} (or {names[1]})" for names in ALIASES.values())
         raise UserError(f"{root} has no class folders with images; expected them directly in it or in {expected}")
     return found
 
@@ -140,7 +160,10 @@ def _walk(folder: Path, above: tuple[Path, ...] = ()) -> Iterator[Path]:
         if not path.is_dir():
             yield path
         elif find_split(path.name):
-            raise UserError(f"{escape(path)} is the folder of a split in a class folder; splits lie above the classes")
+            raise UserError(
+                f"{escape(path)} is the folder of a split in a class folder; splits lie above the classes, and the"
+                " source is the folder above the splits"
+            )
         else:
             yield from _walk(path, (*above, real))
 
@@ -158,8 +181,8 @@ def _list_split(classes: Mapping[str, ClassFolder], spec: SourceSpec) -> Listing
 
 
 def _list_visible(folder: Path) -> list[Path]:
-    """Without what systems leave behind: names that begin with a dot, and macOS's own folder in archives."""
-    return sorted(path for path in folder.iterdir() if not path.name.startswith((".", "__MACOSX")))
+    """Without what systems leave behind: names that begin with a dot, and folders of macOS and of Synology."""
+    return sorted(path for path in folder.iterdir() if not path.name.startswith((".", "__MACOSX", "@eaDir")))
 
 
 def _is_image(path: Path) -> bool:

@@ -7,7 +7,8 @@ images and other seeds (`ops.verdict.estimate`). So if generated images are of n
 races, and a gain within the noise of seeds and images is given up. The images are those by which the rounds picked,
 which flatters both winners: alike where the settings of both sides differ as much, and one side more where its own
 differ more. The 7 of 100 are of such uneven sides, where the settings with generated images differ more. Several arms
-of a recipe have a race each, and their errors add up. The module knows answers alone.
+of a recipe have a race each, and their errors add up. Images of one group count as if they were independent, so that
+useless images are used more often where a source has groups. The module knows answers alone.
 """
 
 from __future__ import annotations

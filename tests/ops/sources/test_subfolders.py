@@ -14,7 +14,7 @@ from ops.planning.counting import count_source
 from ops.recipe.data import DataSettings
 from ops.sources.layouts import folder
 from ops.sources.reading import read_source
-from ops.sources.sketch import recognise_source, sketch_source
+from ops.sources.sketch import count_loose_images, recognise_source, sketch_source
 from ops.sources.spec import SourceSpec, SplitRule
 
 FILES = (
@@ -69,10 +69,14 @@ def test_a_drawn_split_keeps_them_together(tmp_path: Path) -> None:
     assert len(np.unique(places)) == 3
 
 
+FILMS = tuple(f"{kind}/{kind}-{group}/{i}.png" for kind in ("ant", "bee") for group in range(8) for i in range(4))
+
+
 @pytest.mark.parametrize(
     ("names", "group"),
     [
-        (FILES, "subfolder"),
+        (FILMS, "subfolder"),
+        ([f"{kind}/p{group}/{kind}.png" for kind in ("ant", "bee") for group in range(4)], None),  # one left for test
         (("ant/a.png", "ant/b.png", "bee/c.png", "bee/d.png"), None),
         (("ant/images/a.png", "ant/images/b.png", "bee/images/c.png", "bee/images/d.png"), None),  # nothing to part
     ],
@@ -80,13 +84,54 @@ def test_a_drawn_split_keeps_them_together(tmp_path: Path) -> None:
 def test_init_groups_by_folders_where_each_class_has_enough_of_them(
     tmp_path: Path, names: tuple[str, ...], group: str | None
 ) -> None:
-    assert recognise_source(write(tmp_path, *names), "insects", "CC0").group == group
+    assert sketch_source(write(tmp_path, *names), "insects", "CC0").spec.group == group
 
 
 def test_a_folder_above_the_classes_is_named(tmp_path: Path) -> None:
     write(tmp_path, "pictures/ant/a.png", "pictures/bee/a.png")
     with pytest.raises(UserError, match="if the folders in it are the classes, name it instead: .*/pictures$"):
         sketch_source(tmp_path, "insects", "CC0")
+
+
+def test_a_class_may_be_called_train(tmp_path: Path) -> None:
+    root = write(tmp_path, *(f"{kind}/{number}.png" for kind in ("bus", "car", "train") for number in range(4)))
+    assert sketch_source(root, "vehicles", "CC0").class_names == ("bus", "car", "train")
+    assert count_loose_images(make_spec(root, None)) == 0
+
+
+def test_splits_may_be_called_training_and_testing(tmp_path: Path) -> None:
+    root = write(
+        tmp_path, *(f"{split}/{kind}/{split}.png" for split in ("Training", "Testing") for kind in ("no", "yes"))
+    )
+    found = sketch_source(root, "tumours", "CC0")
+    assert found.class_names == ("no", "yes") and found.spec.split == SplitRule(validation=0.15)
+
+
+def test_what_systems_leave_in_class_folders_is_no_image(tmp_path: Path) -> None:
+    spec = make_spec(write(tmp_path, "ant/a.png", "bee/b.png", "ant/@eaDir/thumb.png", "bee/.cache/b.png"), None)
+    assert len(folder.list_files(spec)) == 2 and not folder.has_subfolders(spec)
+
+
+def test_the_same_folders_in_each_class_are_noticed(tmp_path: Path) -> None:
+    pair = [f"{kind}/{part}/{i}.png" for kind in ("covid", "normal") for part in ("images", "masks") for i in range(3)]
+    assert folder.find_alike_subfolders(make_spec(write(tmp_path / "pair", *pair))) == ["images", "masks"]
+    assert folder.find_alike_subfolders(make_spec(write(tmp_path / "films", *FILMS))) == []
+
+
+@pytest.mark.parametrize("name", ["test/ant/p1/a.png", "train/.kept/a.png"])
+def test_a_folder_without_training_images_is_refused(tmp_path: Path, name: str) -> None:
+    write(tmp_path, name, "val/ant/b.png", "test/bee/b.png")
+    with pytest.raises(UserError, match="has no training images; put them into train"):
+        sketch_source(tmp_path, "insects", "CC0")
+
+
+def test_test_groups_that_share_a_picture_are_one(tmp_path: Path) -> None:
+    train = [f"train/{kind}/p{group}/{i}.png" for kind in ("ant", "bee") for group in range(3) for i in range(2)]
+    root = write(tmp_path, *train, "val/ant/p3/a.png", "val/bee/p3/b.png", "test/ant/p4/a.png")
+    (root / "test/bee/p5").mkdir(parents=True)
+    (root / "test/bee/p5/copy.png").write_bytes((root / "test/ant/p4/a.png").read_bytes())
+    with pytest.raises(UserError, match="all test images are of one group"):
+        read_source(make_spec(root).model_copy(update={"allow_conflicts": True}))
 
 
 def test_a_split_below_the_classes_and_a_loop_of_links_are_refused(tmp_path: Path) -> None:
@@ -137,3 +182,6 @@ def test_a_plan_knows_about_how_many_groups_a_drawn_split_has(tmp_path: Path) ->
     spec = make_spec(write(tmp_path, *names)).model_copy(update={"split": SplitRule(validation=0.15, test=0.25)})
     assert count_source(spec, DataSettings(), 0).groups == {"train": 12, "validation": 3, "test": 5}
     assert count_source(spec.model_copy(update={"group": None}), DataSettings(), 0).groups == {}
+    chosen = DataSettings(classes=["bee", "cat"])
+    write(tmp_path, *(f"cat/cat-{group}/{i}.png" for group in range(30) for i in range(2)))
+    assert count_source(spec, chosen, 0).groups == {"train": 24, "validation": 6, "test": 10}

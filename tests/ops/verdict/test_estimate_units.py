@@ -191,6 +191,20 @@ def test_a_comparison_and_paired_answers_use_them() -> None:
     assert paired[0].standard_error > paired[1].standard_error
 
 
+@pytest.mark.parametrize("metric", ["accuracy", "balanced_accuracy", "worst_class"])
+def test_units_and_folds_go_together(metric: Any) -> None:
+    """Three copies of every image say no more than the images, in any metric and over folds."""
+    arms, lowest, folds = {"a": draw(1, NESTED), "b": draw(2, NESTED)}, {"a": 2, "b": 2}, np.arange(50) % 3
+    copied = {arm: np.repeat(answers, 3, axis=1) for arm, answers in arms.items()}
+    once = Comparison(arms, LABELS, lowest=lowest, folds=folds, units=np.arange(50))
+    again = Comparison(
+        copied, np.repeat(LABELS, 3), lowest=lowest, folds=np.repeat(folds, 3), units=np.repeat(np.arange(50), 3)
+    )
+    one, other = (comparison.differ("a", "b", metric, tail=TAIL) for comparison in (once, again))
+    for key in ("estimate", "low", "high", "df"):
+        assert getattr(other, key) == pytest.approx(getattr(one, key), rel=1e-9)
+
+
 def test_a_verdict_says_of_how_many_groups_its_images_are() -> None:
     correct = {"real": draw(1, NESTED, seeds=5), "expanded": draw(2, NESTED, seeds=5)}
     kinds: dict[str, Kind] = {"real": "baseline", "expanded": "expanded"}

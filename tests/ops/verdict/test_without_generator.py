@@ -32,6 +32,16 @@ def judge(**changes: Any) -> Verdict:
     return judge_baselines(CORRECT, VALIDATION, LABELS, NAMES, **settings | changes)
 
 
+def test_test_images_of_a_group_are_one_draw() -> None:
+    units = np.arange(len(LABELS)) // 4
+    found, plain = judge(units=units), judge()
+    assert (found.test_groups, plain.test_groups) == (len(set(units.tolist())), None)
+    assert [row.score.estimate for row in found.arms] == [row.score.estimate for row in plain.arms]
+    assert found.arms[0].score.standard_error != plain.arms[0].score.standard_error
+    assert found.reference is not None and plain.reference is not None
+    assert found.reference.gap.standard_error != plain.reference.gap.standard_error
+
+
 @pytest.mark.parametrize("metric", ["accuracy", "balanced_accuracy", "worst_class"])
 def test_scores_and_reference_are_those_of_a_verdict_with_a_generator(metric: Any) -> None:
     found = judge(metric=metric)

@@ -158,6 +158,20 @@ def test_a_second_look_has_the_limits_of_both_looks() -> None:
     assert first.low < second.low < plain.low
 
 
+def test_images_of_a_group_are_one_draw_for_every_recipe() -> None:
+    arms = [np.tile(answer(rate, seed)[:1], (SEEDS, 1)) for seed, rate in enumerate((0.7, 0.75))]  # seeds agree
+    entrant = enter("one", {"real": arms[0]}, {"grown": arms[1]})
+    copies = replace(entrant, correct={arm: np.repeat(each, 2, axis=1) for arm, each in entrant.correct.items()})
+    twice, units = np.repeat(LABELS, 2), np.repeat(np.arange(IMAGES), 2)
+    alone, blind, known = (
+        rank_recipes([each], labels, CLASSES, metric="accuracy", units=found).standings[0].gain
+        for each, labels, found in ((entrant, LABELS, None), (copies, twice, None), (copies, twice, units))
+    )
+    assert alone is not None and blind is not None and known is not None
+    assert known.standard_error == pytest.approx(alone.standard_error, rel=0.02)
+    assert blind.standard_error < 0.8 * alone.standard_error
+
+
 def test_the_worst_class_and_folds_are_compared_by_their_own_rules() -> None:
     arms = {"real": answer(0.6, 0), "grown": answer(0.8, 1)}
     rates = {arm: [0.9, 0.8, 0.7, 0.75] for arm in arms}

@@ -11,10 +11,12 @@ from benchmarks.parts.label_curves import LAWS, Setting, simulate_curve
 from ops.verdict.worth.curve import LabelCurve, fit_curve, measure_curve
 
 
-def measure(answers: dict[float, np.ndarray], labels: np.ndarray, metric: str = "accuracy") -> LabelCurve:
+def measure(
+    answers: dict[float, np.ndarray], labels: np.ndarray, metric: str = "accuracy", units: np.ndarray | None = None
+) -> LabelCurve:
     by_seed = {share: dict(enumerate(each)) for share, each in answers.items()}
     images = {share: round(100 * share) for share in answers}
-    return measure_curve(by_seed, images, labels, metric, arm="a", picked="a", classes=2)
+    return measure_curve(by_seed, images, labels, metric, arm="a", picked="a", classes=2, units=units)
 
 
 def test_points_are_means_over_seeds_and_images_that_all_know_move_them_together() -> None:
@@ -28,6 +30,19 @@ def test_points_are_means_over_seeds_and_images_that_all_know_move_them_together
     balanced = measure(answers, labels, "balanced_accuracy")
     assert [point.score for point in balanced.points] == pytest.approx([2 / 3, 11 / 12])
     assert curve.sizes == [25.0, 50.0] and not curve.is_enough
+
+
+@pytest.mark.parametrize("metric", ["accuracy", "balanced_accuracy"])
+def test_images_of_a_group_are_one_draw(metric: str) -> None:
+    """Three copies of an image say as much as one. A single group says nothing of others: its images count one by one."""
+    rng, labels = np.random.default_rng(0), np.arange(40) % 2
+    answers = {share: rng.random((3, 40)) < 0.5 + 0.4 * share for share in (0.25, 0.5, 1.0)}
+    once = measure(answers, labels, metric)
+    copied = {share: np.repeat(each, 3, axis=1) for share, each in answers.items()}
+    again = measure(copied, np.repeat(labels, 3), metric, np.repeat(np.arange(40), 3))
+    assert np.array(again.covariance) == pytest.approx(np.array(once.covariance), rel=1e-9)
+    assert measure(answers, labels, metric, np.zeros(40, int)).covariance == once.covariance
+    assert np.linalg.eigvalsh(measure(answers, labels, metric, labels).covariance).max() > 0.0, "a group for each class"
 
 
 def test_errors_of_points_are_those_of_other_curves_of_the_same_law() -> None:
