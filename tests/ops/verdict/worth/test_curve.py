@@ -34,7 +34,7 @@ def test_points_are_means_over_seeds_and_images_that_all_know_move_them_together
 
 @pytest.mark.parametrize("metric", ["accuracy", "balanced_accuracy"])
 def test_images_of_a_group_are_one_draw(metric: str) -> None:
-    """Three copies of an image say as much as one. Of a single group nothing follows, so its images count one by one."""
+    """Three copies of an image say as much as one. Of a single group nothing follows, so its images count singly."""
     rng, labels = np.random.default_rng(0), np.arange(40) % 2
     answers = {share: rng.random((3, 40)) < 0.5 + 0.4 * share for share in (0.25, 0.5, 1.0)}
     once = measure(answers, labels, metric)
