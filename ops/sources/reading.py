@@ -142,6 +142,8 @@ def hash_files(spec: SourceSpec, files: Sequence[Path], cache: Path | None = Non
         hashes.save()
     if spec.size is not None:
         total.update(f"size {spec.size}\n".encode())
+    if spec.group is not None:
+        total.update(b"images without a group are apart\n")  # before, they were one group
     options = spec.model_dump(mode="json", exclude=UNHASHED_KEYS, exclude_defaults=True)
     if options:
         total.update(json.dumps(options, sort_keys=True).encode())

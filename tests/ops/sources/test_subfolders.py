@@ -13,7 +13,7 @@ from ops.errors import UserError
 from ops.planning.counting import count_source
 from ops.recipe.data import DataSettings
 from ops.sources.layouts import folder
-from ops.sources.reading import read_source
+from ops.sources.reading import hash_source, read_source
 from ops.sources.sketch import count_loose_images, recognise_source, sketch_source
 from ops.sources.spec import SourceSpec, SplitRule
 
@@ -185,3 +185,8 @@ def test_a_plan_knows_about_how_many_groups_a_drawn_split_has(tmp_path: Path) ->
     chosen = DataSettings(classes=["bee", "cat"])
     write(tmp_path, *(f"cat/cat-{group}/{i}.png" for group in range(30) for i in range(2)))
     assert count_source(spec, chosen, 0).groups == {"train": 24, "validation": 6, "test": 10}
+
+
+def test_the_key_changes_the_content_of_a_source(tmp_path: Path) -> None:
+    spec = make_spec(write(tmp_path, *FILMS))
+    assert hash_source(spec) != hash_source(spec.model_copy(update={"group": None}))
