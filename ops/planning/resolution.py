@@ -88,7 +88,10 @@ def warn_of_resolution(found: Resolution, folds: int | None = None) -> str | Non
         return None
     images, effect = f"{found.images:,} test images", _points(found.effect)
     if found.groups is not None:
-        images, effect = f"{images} of about {found.groups:,} groups", f"{effect} to {_points(found.alike)}"
+        images, effect = (
+            f"{images} of about {found.groups:,} groups",
+            f"{effect.partition(' ')[0]} to {_points(found.alike)}",
+        )
     return (
         f"with {images} only differences of about {effect} would show, and generated images rarely gain more than"
         f" {100 * HOPED_FOR:.0f}; {REMEDY if folds is None else MORE_IMAGES}"

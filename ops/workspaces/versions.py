@@ -43,9 +43,11 @@ def describe_older(workspace: Workspace) -> str | None:
     older = [stage for stage, ours in shipped_versions.items() if workspace.stage_version(stage) < ours]
     if not older:
         return None
-    first, others = older[0], f" and {len(older) - 1} more" if len(older) > 1 else ""
+    first, others, be = older[0], f" and {len(older) - 1} more", "are"
+    if len(older) == 1:
+        others, be = "", "is"
     return (
-        f"stage_versions.{first}{others} in {workspace.root / PARAMS} is below this Growset's"
+        f"stage_versions.{first}{others} in {workspace.root / PARAMS} {be} below this Growset's"
         f" ({workspace.stage_version(first)} < {shipped_versions[first]}), so outputs of older code count as current;"
         " raise what is below with: growset upgrade"
     )

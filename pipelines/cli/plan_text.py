@@ -12,6 +12,7 @@ from ops.verdict.points import format_points
 from pipelines.cli.prospect import Prospect
 
 LISTED = 20  # most classes that are printed
+LONG = 2 * 3600  # seconds from which a plan says how to shorten a run
 
 
 def format_images(seen: Prospect) -> list[str]:
@@ -99,6 +100,7 @@ def format_times(found: Mapping[str, Any], seen: Prospect) -> list[str]:
         ),
         f"  {'everything else':<22} {describe_estimate(found['rest_seconds']):>14}",
         f"  {'to do':<22} {describe_estimate(found['to_do_seconds']):>14}{_describe_longest(found)}",
+        *([f"  shorter: growset plan {seen.expansion} --minutes 60"] if found["to_do_seconds"] > LONG else []),
         *_describe_controller(found),
         "",
         f"  {describe_resolution(seen.resolution)}",

@@ -44,7 +44,7 @@ def test_groups_whose_images_are_alike_show_less() -> None:
     )
     warning = warn_of_resolution(found)
     assert warning is not None
-    assert "800 test images of about 50 groups only differences of about 4 points to 14 points" in warning
+    assert "800 test images of about 50 groups only differences of about 4 to 14 points" in warning
 
 
 def test_the_warning_names_the_remedy_that_there_is() -> None:

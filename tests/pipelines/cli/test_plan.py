@@ -19,6 +19,7 @@ from ops.planning.speeds import Speeds
 from ops.recipe.loading import load_recipe
 from ops.recipe.stages import STAGES
 from ops.workspaces.workspace import Workspace
+from pipelines.cli import plan_text
 from pipelines.cli.plan import show_plan
 from pipelines.cli.plan_text import format_images, format_steps
 from pipelines.cli.prospect import look_ahead, read_exactly
@@ -119,7 +120,7 @@ def test_the_controllers_races_are_counted_and_told(root: Path, edit_recipe: Edi
     assert f"{line}, and as many in each fold\n" in growset(root, "plan", "digits").output
 
 
-def test_text_has_minutes_and_warnings(root: Path) -> None:
+def test_text_has_minutes_and_warnings(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     found = growset(root, "plan", "digits")
     assert found.exit_code == 0, found.output
     assert "first estimate, from the sizes of the networks: " in found.output
@@ -129,7 +130,8 @@ def test_text_has_minutes_and_warnings(root: Path) -> None:
     assert "warning: with 232 test images only differences of about 7 points would show" in found.output
     assert "no verdict can be reached with classifier.seeds 2" in found.output
     assert " seconds" not in found.output
-    assert "if longer training pays" not in found.output
+    assert "if longer training pays" not in found.output and "shorter:" not in found.output
+    monkeypatch.setattr(plan_text, "LONG", 0)
     open_length = growset(
         root,
         "plan",
@@ -142,6 +144,7 @@ def test_text_has_minutes_and_warnings(root: Path) -> None:
         "baselines.mixup.augmentation=auto",
     )
     assert "if longer training pays: `tuning` may choose 80 steps)" in open_length.output, open_length.output
+    assert "shorter: growset plan digits --minutes 60" in open_length.output
 
 
 def test_of_many_classes_the_largest_and_the_smallest_are_listed(fresh_workspace: Path) -> None:
