@@ -21,6 +21,7 @@ LATER_KEYS: dict[str, Any] = {
     "sampler.truncation": None,
     "sampler.imagination": None,
     "generator.pseudo_labels": None,
+    "generator.narrow": False,
     "prior.pseudo_labels": None,
     "sampler.imagination.profile": None,
     "plan.seeds": "all",

@@ -35,6 +35,12 @@ class GeometrySettings(KindSettings):
         " fewer: narrower moves",
     )
 
+    narrow: bool = Field(
+        True,
+        description="where variants lose their class by the gate of variants, make moves narrower until they keep it,"
+        " always the one that the data support least",
+    )
+
     @model_validator(mode="after")
     def _check_moves(self) -> Self:
         if not (self.rotation or self.scale or self.shift or self.mirror):

@@ -12,6 +12,7 @@ and is part of T_r: both sides are interpolated once more than the data, or the 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any
@@ -72,6 +73,31 @@ def find_ranges(images: Tensor, labels: np.ndarray, settings: GeometrySettings, 
         trials.append(test.try_move("mirror", 1.0))
         found["mirror"] = trials[-1].passed
     return Found(Ranges(**found), tuple(trials), len(test.images))
+
+
+def list_narrower(found: Found) -> Iterator[Ranges]:
+    """The ranges that passed, also where these are none, then narrower and narrower ones, as long as something moves.
+
+    Each time the move is halved whose excess is the most standard errors, taken to fall with the width. What is
+    narrower than an eighth of its range that passed, and mirroring, are left out instead.
+    """
+    passed = {trial.move: trial for trial in found.trials if trial.passed}
+    shares = dict.fromkeys(passed, 1.0)
+
+    def doubt(move: str) -> float:
+        return shares[move] * passed[move].excess / max(passed[move].error, 1e-12)
+
+    if not shares:
+        yield Ranges()
+    while shares:
+        yield Ranges(
+            **{move: passed[move].width * share for move, share in shares.items() if move != "mirror"},
+            mirror="mirror" in shares,
+        )
+        least = max(shares, key=doubt)
+        shares[least] /= 2
+        if least == "mirror" or shares[least] < PARTS[-1]:
+            del shares[least]
 
 
 class _Test:

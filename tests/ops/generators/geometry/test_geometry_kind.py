@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnxruntime as ort
@@ -17,9 +19,10 @@ from ops.generators.geometry.fitting import TRIALS
 from ops.generators.geometry_kind import GeometryKind
 from ops.generators.onnx.engine import Sampler
 from ops.generators.onnx.parity import measure_parity
-from ops.generators.protocol import Fitting
+from ops.generators.protocol import Fitting, Observer
 from ops.recipe.geometry import GeometrySettings
 from ops.recipe.sampler import SamplerSettings
+from ops.training.state import Observation
 from tests.perturb import draw_seeds
 
 SHAPE = (3, 10, 13)
@@ -27,9 +30,11 @@ SEEDS = draw_seeds(SHAPE, [0, 1] * 20)
 KIND = GeometryKind()
 
 
-def fit(folder: Path, lines: list[str], **keys: object) -> dict[str, object]:
+def fit(folder: Path, lines: list[str], observer: Observer | None = None, **keys: object) -> dict[str, object]:
     images = torch.from_numpy(SEEDS.images.transpose(0, 3, 1, 2).copy())
     fitting = Fitting(images, torch.from_numpy(SEEDS.labels), ("a", "b"), 0, folder, folder, folder, sink=lines.append)
+    if observer is not None:
+        fitting = replace(fitting, watch=lambda max_copies: observer)
     return KIND.fit(GeometrySettings.model_validate({"kind": "geometry", **keys}), fitting)
 
 
@@ -66,6 +71,34 @@ def test_plain_onnx_runtime_moves_the_same_and_an_image_depends_on_its_own_noise
     others = {"noise": feeds["noise"].copy(), "image": feeds["image"]}
     others["noise"].reshape(40, -1)[:, 5:] = 0  # the first five numbers decide
     np.testing.assert_array_equal(session.run(["variant"], others)[0], drawn)
+
+
+class Picky:
+    """An observer for whom variants keep their class from a step on; it keeps what it was asked."""
+
+    def __init__(self, first: int) -> None:
+        self.first, self.seen = first, list[int]()
+
+    def observe(self, step: int, sample: Any) -> Observation:
+        feeds = make_feeds(("noise", "image"), SHAPE, spread_draws("x", np.zeros(4, int), SEEDS), seed=1, seeds=SEEDS)
+        assert sample({name: torch.from_numpy(array) for name, array in feeds.items()}).shape == (4, 10, 13, 3)
+        self.seen.append(step)
+        return Observation(usable=step >= self.first)
+
+
+@pytest.mark.parametrize(
+    ("narrow", "first", "seen", "kept"), [(True, 0, 1, 0), (True, 3, 4, 3), (True, 99, 13, 0), (False, 3, 1, 0)]
+)
+def test_moves_are_narrowed_until_variants_keep_their_class(
+    tmp_path: Path, narrow: bool, first: int, seen: int, kept: int
+) -> None:
+    observer, lines = Picky(first), list[str]()
+    metrics = fit(tmp_path, lines, observer, errors=1e6, narrow=narrow)
+    assert observer.seen == list(range(seen)) and metrics["best_step"] == kept
+    ranges = read_json(tmp_path / CONFIG)["ranges"]
+    widest = {"rotation": 180.0, "scale": 0.3, "shift": 0.15, "mirror": True}
+    assert (ranges == widest) == (kept == 0)
+    assert sum("narrower: " in line for line in lines) == seen - 1
 
 
 def test_a_config_without_its_ranges_is_damage(folder: Path, tmp_path: Path) -> None:

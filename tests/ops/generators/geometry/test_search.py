@@ -8,7 +8,7 @@ import torch
 
 from ops.datasets.nuisances import rotate_images
 from ops.generators.geometry.moves import Ranges
-from ops.generators.geometry.search import Found, choose_rows, find_ranges, split_excess
+from ops.generators.geometry.search import Found, Trial, choose_rows, find_ranges, list_narrower, split_excess
 from ops.metrics.energy import estimate_energy_distance
 from ops.recipe.geometry import GeometrySettings
 
@@ -99,3 +99,26 @@ def test_the_largest_classes_take_part_in_equal_numbers_as_far_as_they_go() -> N
     assert len(set(rows.tolist())) == len(labels)
     with pytest.raises(ValueError, match="no class has 51 images"):
         choose_rows(labels, 500, 51, np.random.default_rng(0))
+
+
+def test_the_least_supported_move_is_narrowed_first_and_the_last_moves_are_left() -> None:
+    trials = (
+        Trial("rotation", 180.0, 0.01, 0.02, True),  # half a standard error
+        Trial("scale", 0.3, 0.09, 0.02, False),
+        Trial("scale", 0.15, 0.02, 0.02, True),
+        Trial("shift", 0.16, 0.05, 0.02, True),
+        Trial("mirror", 1.0, 0.024, 0.02, True),
+    )
+    found = Found(Ranges(180.0, 0.15, 0.16, True), trials, 40)
+    narrower = list(list_narrower(found))
+    assert narrower[:5] == [
+        Ranges(180.0, 0.15, 0.16, True),
+        Ranges(180.0, 0.15, 0.08, True),  # 2.5 errors, then 1.25
+        Ranges(180.0, 0.15, 0.04, True),  # then 0.6
+        Ranges(180.0, 0.15, 0.04, False),  # 1.2: mirroring is left out at once
+        Ranges(180.0, 0.075, 0.04, False),
+    ]
+    assert len(set(narrower)) == len(narrower) == 13
+    assert all(ranges != Ranges() for ranges in narrower)
+    assert narrower[-1] == Ranges(scale=0.15 / 8) or narrower[-1].rotation == 22.5
+    assert list(list_narrower(Found(Ranges(), trials[1:2], 40))) == [Ranges()]
