@@ -1,8 +1,13 @@
-"""Hiragana in Gothic, Mincho and handwritten fonts, grey, with the nuisances of strokes and backgrounds."""
+"""Hiragana in Gothic, Mincho and handwritten fonts, grey, with the nuisances of strokes and backgrounds.
+
+`python -m benchmarks.sources.hiragana datasets/hiragana.npz` writes the images of the study `turned`.
+"""
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
+from pathlib import Path
 
 import numpy as np
 
@@ -28,3 +33,15 @@ def draw_hiragana(counts: Mapping[str, int], seed: int, *, signs: str = SIGNS, s
         images, _ = colour_background(images, keys, seed=seed)
         splits[split] = Labelled(images, labels.astype(np.int64))
     return Drawn(tuple(signs), splits)
+
+
+def write_study_images(path: Path) -> None:
+    """1,000 pictures of each of the first ten signs, 28 pixels a side, in a random order, as an npz."""
+    part = draw_hiragana({"train": 1000}, 11, signs=SIGNS[:10], side=28).splits["train"]
+    order = np.random.default_rng(0).permutation(len(part.labels))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    np.savez_compressed(path, images=part.images[order], labels=part.labels[order])
+
+
+if __name__ == "__main__":
+    write_study_images(Path(sys.argv[1]))
