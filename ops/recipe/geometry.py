@@ -38,7 +38,7 @@ class GeometrySettings(KindSettings):
     narrow: bool = Field(
         True,
         description="where variants lose their class by the gate of variants, make moves narrower until they keep it,"
-        " always the one that the data support least",
+        " always the one that the data support least, by more than a standard error of doubt",
     )
 
     @model_validator(mode="after")

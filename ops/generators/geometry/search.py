@@ -32,6 +32,7 @@ from ops.recipe.geometry import GeometrySettings
 PARTS = tuple(0.5**halving for halving in range(SHARES))  # of the widest range, in the order of the trials
 HALF_PIXEL = 0.5
 REACH = 4.0  # standard deviations beyond which a feature is only "far"
+SUPPORTED = 1.0  # standard errors of excess up to which a move is not made narrower
 TOLERANCE = 15.0  # grey levels of noise: features are compared no finer than these change them
 
 
@@ -76,10 +77,10 @@ def find_ranges(images: Tensor, labels: np.ndarray, settings: GeometrySettings, 
 
 
 def list_narrower(found: Found) -> Iterator[Ranges]:
-    """The ranges that passed, also where these are none, then narrower and narrower ones, as long as something moves.
+    """The ranges that passed, also where these are none, then narrower and narrower ones, while a move is in doubt.
 
-    Each time the move is halved whose excess is the most standard errors, taken to fall with the width. What is
-    narrower than an eighth of its range that passed, and mirroring, are left out instead.
+    Each time the move is halved whose excess is the most standard errors, taken to fall with the width; one of at most
+    SUPPORTED stays. What is narrower than an eighth of its range that passed, and mirroring, are left out instead.
     """
     passed = {trial.move: trial for trial in found.trials if trial.passed}
     shares = dict.fromkeys(passed, 1.0)
@@ -95,6 +96,8 @@ def list_narrower(found: Found) -> Iterator[Ranges]:
             mirror="mirror" in shares,
         )
         least = max(shares, key=doubt)
+        if doubt(least) <= SUPPORTED:
+            return
         shares[least] /= 2
         if least == "mirror" or shares[least] < PARTS[-1]:
             del shares[least]

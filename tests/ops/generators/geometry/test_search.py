@@ -111,14 +111,10 @@ def test_the_least_supported_move_is_narrowed_first_and_the_last_moves_are_left(
     )
     found = Found(Ranges(180.0, 0.15, 0.16, True), trials, 40)
     narrower = list(list_narrower(found))
-    assert narrower[:5] == [
+    assert narrower == [
         Ranges(180.0, 0.15, 0.16, True),
         Ranges(180.0, 0.15, 0.08, True),  # 2.5 errors, then 1.25
         Ranges(180.0, 0.15, 0.04, True),  # then 0.6
-        Ranges(180.0, 0.15, 0.04, False),  # 1.2: mirroring is left out at once
-        Ranges(180.0, 0.075, 0.04, False),
+        Ranges(180.0, 0.15, 0.04, False),  # 1.2: mirroring is left out at once; what is left is one error at most
     ]
-    assert len(set(narrower)) == len(narrower) == 13
-    assert all(ranges != Ranges() for ranges in narrower)
-    assert narrower[-1] == Ranges(scale=0.15 / 8) or narrower[-1].rotation == 22.5
     assert list(list_narrower(Found(Ranges(), trials[1:2], 40))) == [Ranges()]
