@@ -37,8 +37,8 @@ class GeometrySettings(KindSettings):
 
     narrow: bool = Field(
         True,
-        description="where variants lose their class by the gate of variants, make moves narrower until they keep it,"
-        " always the one that the data support least, by more than a standard error of doubt",
+        description="as long as variants fail the gate, halve the move with the most standard errors of excess, if"
+        " these are more than one",
     )
 
     @model_validator(mode="after")

@@ -34,7 +34,7 @@ def init_workspace(
 
 def _describe_source(made: "Created") -> None:
     """Print what was found in the images, and which files say so."""
-    from ops.sources.layouts.folder import find_alike_subfolders, has_subfolders
+    from ops.sources.layouts.folder import list_subfolders
     from ops.sources.sketch import count_loose_images
 
     assert made.sketch is not None
@@ -45,14 +45,16 @@ def _describe_source(made: "Created") -> None:
     where = f"sources/{made.name}.yaml"
     if loose := count_loose_images(spec):
         click.echo(f"not used: {loose} image{'s' * (loose > 1)} beside the class folders, which have no class")
-    if spec.kind == "folder" and (names := find_alike_subfolders(spec)):
+    folders = list_subfolders(spec) if spec.kind == "folder" else []
+    if folders and len(folders[0]) > 1 and all(names == folders[0] for names in folders):
+        names = sorted(folders[0])
         listed = ", ".join(names[:5]) + (", …" if len(names) > 5 else "")
         click.echo(
             f"warning: each class folder has the same folders ({listed}), and all images in them count as images of the"
             " class; keep elsewhere what is none, such as masks",
             err=True,
         )
-    elif spec.kind == "folder" and spec.group is None and has_subfolders(spec):
+    elif spec.group is None and any(names - {""} for names in folders):
         click.echo("images in folders within class folders count as images of the class; such a folder may be divided")
     if spec.group is not None:
         click.echo(f"images in one folder within a class folder stay together in one split; see `group:` in {where}")

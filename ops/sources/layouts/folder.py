@@ -77,14 +77,12 @@ def has_groups(spec: SourceSpec, least: int) -> bool:
     groups = [{group for found in classes for group in found.name_groups()} - {""} for classes in splits.values()]
     apart = len(set.union(*groups)) == sum(map(len, groups))
     train = splits.get("train", [])
-    return has_subfolders(spec) and apart and all(found.count_groups() >= least for found in train)
+    return any(groups) and apart and all(found.count_groups() >= least for found in train)
 
 
-def find_alike_subfolders(spec: SourceSpec) -> list[str]:
-    """The folders that every class folder of train has, where these are two or more and no class has others."""
-    names = [set(found.name_groups()) for found in _find_images(spec).get("train", {}).values()]
-    alike = bool(names) and all(found == names[0] for found in names)
-    return sorted(names[0]) if alike and len(names[0]) > 1 else []
+def list_subfolders(spec: SourceSpec) -> list[set[str]]:
+    """The folders in which images of each class of train lie within its class folder; "" for images beside them."""
+    return [set(found.name_groups()) for found in _find_images(spec).get("train", {}).values()]
 
 
 def list_loose_files(spec: SourceSpec) -> list[Path] | None:

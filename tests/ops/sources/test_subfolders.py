@@ -16,6 +16,7 @@ from ops.sources.layouts import folder
 from ops.sources.reading import hash_source, read_source
 from ops.sources.sketch import count_loose_images, recognise_source, sketch_source
 from ops.sources.spec import SourceSpec, SplitRule
+from tests.workspaces import growset
 
 FILES = (
     "ant/p1/a.png",
@@ -114,8 +115,13 @@ def test_what_systems_leave_in_class_folders_is_no_image(tmp_path: Path) -> None
 
 def test_the_same_folders_in_each_class_are_noticed(tmp_path: Path) -> None:
     pair = [f"{kind}/{part}/{i}.png" for kind in ("covid", "normal") for part in ("images", "masks") for i in range(3)]
-    assert folder.find_alike_subfolders(make_spec(write(tmp_path / "pair", *pair))) == ["images", "masks"]
-    assert folder.find_alike_subfolders(make_spec(write(tmp_path / "films", *FILMS))) == []
+    assert folder.list_subfolders(make_spec(write(tmp_path / "pair", *pair))) == 2 * [{"images", "masks"}]
+    found = growset(tmp_path, "init", str(tmp_path / "work"), "--source", str(tmp_path / "pair"))
+    assert found.exit_code == 0 and "warning: each class folder has the same folders (images, masks)" in found.output
+    write(tmp_path / "films", *FILMS)
+    found = growset(tmp_path, "init", str(tmp_path / "other"), "--source", str(tmp_path / "films"))
+    assert found.exit_code == 0 and "the same folders" not in found.output
+    assert "images in one folder within a class folder stay together in one split" in found.output
 
 
 @pytest.mark.parametrize("name", ["test/ant/p1/a.png", "train/.kept/a.png"])
