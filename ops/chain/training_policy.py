@@ -7,7 +7,7 @@ from typing import Any
 from ops.chain.parts.classifiers import find_metric, name_scratch
 from ops.datasets.axes import to_nchw
 from ops.datasets.pixels import read_split
-from ops.datasets.units import read_units
+from ops.datasets.units import has_groups, read_units
 from ops.files.outputs import POLICY, SEARCH
 from ops.files.storage import write_json
 from ops.recipe.classifiers import ClassifierSettings
@@ -35,8 +35,8 @@ def build_training_policy(run: StageRun) -> dict[str, Any]:
         return {"chosen": False}
     splits = [read_split(run.inputs["real_images"], split) for split in ("train", "validation")]
     train, validation = ((to_nchw(split.images), split.labels) for split in splits)
-    units = read_units(run.inputs["real_images"], *splits)
-    pool = pool_images(train, validation, len(splits[0].class_names), settings.folds, run.recipe.seed, units)
+    units, grouped = read_units(run.inputs["real_images"], *splits), has_groups(run.inputs["real_images"])
+    pool = pool_images(train, validation, len(splits[0].class_names), settings.folds, run.recipe.seed, units, grouped)
     networks = list_networks(min(pool.images.shape[2:]), run.recipe.classifier.network)
     factors = list_factors(pool.images.shape[1], networks)
     trials = Trials(

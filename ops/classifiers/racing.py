@@ -18,7 +18,7 @@ from ops.recipe.automatic import uses_generated
 from ops.recipe.contrastive_arms import is_contrastive
 from ops.recipe.counterparts import list_teachers
 from ops.recipe.design import Metric
-from ops.statistics.paired import find_error
+from ops.statistics.paired import find_error, sum_draws
 from ops.verdict.estimate import BoolArray, IntArray
 from ops.verdict.metric import weigh_images
 
@@ -46,6 +46,7 @@ def race(
     errors: float | None,
     teachers: Collection[str] = (),
     seeing: Collection[str] = (),
+    units: IntArray | None = None,
 ) -> dict[str, LeftOut]:
     """The arms of a side to leave out, by `find_hopeless`; None leaves out none.
 
@@ -64,24 +65,31 @@ def race(
         alike = arm.placebo.kind != "none", uses_generated(arm), name in seeing, is_contrastive(arm)
         groups.setdefault(alike, {})[name] = each
     for group in groups.values():
-        found |= find_hopeless(group, labels, metric, errors=errors, kept=kept)
+        found |= find_hopeless(group, labels, metric, errors=errors, kept=kept, units=units)
     return found
 
 
 def find_hopeless(
-    correct: Mapping[str, BoolArray], labels: IntArray, metric: Metric, *, errors: float, kept: Collection[str]
+    correct: Mapping[str, BoolArray],
+    labels: IntArray,
+    metric: Metric,
+    *,
+    errors: float,
+    kept: Collection[str],
+    units: IntArray | None = None,
 ) -> dict[str, LeftOut]:
     """The arms that lie more than `errors` standard errors below the best one; never one of `kept`.
 
     correct: answers of one network of each arm, bool [n]. labels: int [n]. The best arm is that of `metric`, where the
-    accuracy of the worst class is judged as balanced accuracy. The error is that of paired answers to the images.
+    accuracy of the worst class is judged as balanced accuracy. The error is that of paired answers to the images, or to
+    the units int [n] that are one draw each.
     """
     weights = weigh_images(labels, metric)
     scores = {arm: float(answers @ weights) for arm, answers in correct.items()}
     best = max(scores, key=lambda arm: scores[arm])
     found = {}
     for arm, answers in correct.items():
-        gaps = weights * (correct[best].astype(np.float64) - answers)
+        gaps = sum_draws(weights * (correct[best].astype(np.float64) - answers), units)
         behind, error = float(gaps.sum()), find_error(gaps)
         if arm not in kept and behind > errors * error:
             found[arm] = LeftOut(scores[arm], best, behind, error)

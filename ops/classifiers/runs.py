@@ -87,6 +87,7 @@ class Contest:
 
     training : the training sets; seed `first_seed` + s learns from set s mod their number.
     validation : images and labels, uint8 [n, C, H, W] and int64 [n].
+    units : int [n] of the validation images, equal for those that are one draw; None where each is its own.
     metric : the figure by which settings are chosen on validation.
     scratch : folder of the finished runs.
     device : torch device that every run is trained on.
@@ -114,6 +115,7 @@ class Contest:
     kept: KeptTrainings | None = None
     seeing: Collection[str] = ()
     is_fair: bool = True
+    units: np.ndarray | None = None
 
     @property
     def trying_seed(self) -> int:

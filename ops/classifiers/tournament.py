@@ -112,6 +112,7 @@ def hold_tournament(contest: Contest, *, workers: int, progress: Progress, befor
         contest.settings.race,
         contest.needed,
         contest.seeing,
+        contest.units,
     )
     seeds = [seed for seed in contest.seeds if seed != trying]
     kept = {name: setting for name, setting in chosen.items() if name not in left_out}

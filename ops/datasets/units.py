@@ -53,14 +53,19 @@ def list_units(folder: Path, *tables: pl.DataFrame) -> np.ndarray:
     return np.unique(np.asarray(names, dtype=str), return_inverse=True)[1].astype(np.int64)
 
 
+def has_groups(folder: Path) -> bool:
+    """Whether the source of the images in `folder` has groups."""
+    return (folder / GROUPS).exists()
+
+
 def find_units(folder: Path, rows: pl.DataFrame) -> np.ndarray | None:
     """The unit int64 [n] of each of these rows of pixel datasets in `folder`; None where the source has no groups."""
-    return list_units(folder, rows) if (folder / GROUPS).exists() else None
+    return list_units(folder, rows) if has_groups(folder) else None
 
 
 def read_groups(folder: Path) -> dict[str, int]:
     """What `write_groups` wrote; {} where the source has no groups."""
-    if not (folder / GROUPS).exists():
+    if not has_groups(folder):
         return {}
     table = pl.read_parquet(folder / GROUPS)
     return dict(zip(table["key"], table["unit"], strict=True))

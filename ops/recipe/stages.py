@@ -22,6 +22,8 @@ class Stage:
     `repeats`: stages that it runs itself, on other images; their versions count as its own.
     `grows`: of the real images it reads those that are expanded, which may be others than the labelled ones.
     `asks`: inputs that it reads only where a key has a certain value: the name of the input, the key and the value.
+    `judges`: it decides by answers to validation images, of which those of one group are one draw. That came later, so
+    where the source has groups its settings say so.
     """
 
     name: str
@@ -36,6 +38,7 @@ class Stage:
     repeats: tuple[str, ...] = ()
     grows: bool = False
     asks: tuple[tuple[str, str, str], ...] = ()
+    judges: bool = False
 
     @property
     def sections(self) -> tuple[str, ...]:
@@ -90,6 +93,7 @@ STAGES: dict[str, Stage] = {
                 "classifier.grid",
             ),
             ("real_images",),
+            judges=True,
         ),
         Stage("scorer", ("scorer", "seed"), ("real_images", "training_policy"), grows=True),
         Stage(
@@ -133,12 +137,14 @@ STAGES: dict[str, Stage] = {
             ("classifier", "baselines", "verdict.metric", "verdict.reference", "seed"),
             ("real_images", "training_policy", "prior"),
             for_pool_arms=("prior",),
+            judges=True,
         ),
         Stage("teachers", ("expanded",), ("baseline_classifiers",)),
         Stage(
             "expanded_classifiers",
             ("classifier", "expanded", "verdict.metric", "seed"),
             ("real_images", "training_policy", "generated_images", "accepted_images", "mixed_dataset", "teachers"),
+            judges=True,
         ),
         Stage(  # accuracy against labels of the picked baseline, whatever was generated; recipes with its arms share it
             "label_curve",
@@ -169,6 +175,7 @@ STAGES: dict[str, Stage] = {
             ("real_images", "prior"),
             switch="verdict.folds",
             repeats=REPEATED,
+            judges=True,
         ),
         Stage(  # a second look trains more seeds itself, on the data of the two stages before it
             "verdict",
@@ -184,6 +191,7 @@ STAGES: dict[str, Stage] = {
                 "folds",
                 "prior",
             ),
+            judges=True,
         ),
         Stage(  # its inputs in the order of this table
             "report",

@@ -15,6 +15,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+from ops.datasets.units import has_groups
 from ops.datasets.unlabelled import find_growing
 from ops.errors import DamagedData, EnvironmentFault, GrowsetError, UserError, find_fault
 from ops.files.manifests import MANIFEST, describe_output, is_sealed, read_manifest
@@ -30,6 +31,7 @@ from ops.stages.integrity import describe_files, find_stage_damage, is_intact, r
 from ops.workspaces.locks import exclusive, one_builder
 from ops.workspaces.workspace import Workspace
 
+REAL = "real_images"
 INPUTS = "inputs.json"  # in a staging folder: size, inode and times of the files that the work there was computed from
 
 
@@ -94,8 +96,7 @@ def identify(
 ) -> dict[str, Any]:
     """Fingerprint of a stage, with the settings, version and input contents that determine it.
 
-    `source` is the content hash of the source and belongs to stages that read one. DamagedData or UserError if an input
-    is missing.
+    `source`: content hash of the source, of stages that read one. DamagedData or UserError if an input is missing.
     """
     inputs = _identify_inputs(workspace, recipe, expansion, stage)
     if source is not None:
@@ -105,6 +106,8 @@ def identify(
     settings, version = stage_settings(recipe, stage), workspace.stage_version(stage)
     if STAGES[stage].repeats and settings[STAGES[stage].switch or ""] is not None:
         settings["stage_versions"] = {name: workspace.stage_version(name) for name in STAGES[stage].repeats}
+    if STAGES[stage].judges and not is_idle(recipe, stage) and has_groups(workspace.output(expansion, REAL)):
+        settings["one_draw"] = "group"
     return {
         "stage": stage,
         "version": version,
@@ -115,8 +118,7 @@ def identify(
 
 
 def _identify_inputs(workspace: Workspace, recipe: Recipe, expansion: str, stage: str) -> dict[str, str]:
-    """The content of each input, or the shape of its images where nothing else of them matters; a stage that does
-    nothing with the recipe and is optional has none."""
+    """The content of each input, or the shape of its images where that is all that matters; none for an idle stage."""
     table, found = STAGES[stage], dict[str, str]()
     for name in () if table.optional and is_idle(recipe, stage) else list_inputs(recipe, stage):
         manifest = read_manifest(workspace.output(expansion, name))
@@ -207,8 +209,8 @@ def materialize(
 def place_outputs(workspace: Workspace, expansion: str, stage: str, names: Iterable[str]) -> dict[str, Path]:
     """The folders of these inputs of a stage; where it grows images, the real images are those that are expanded."""
     folders = {name: workspace.output(expansion, name) for name in names}
-    if STAGES[stage].grows and "real_images" in folders:
-        folders["real_images"] = find_growing(folders["real_images"])
+    if STAGES[stage].grows and REAL in folders:
+        folders[REAL] = find_growing(folders[REAL])
     return folders
 
 

@@ -24,7 +24,7 @@ from typing import Literal
 
 import numpy as np
 
-from ops.statistics.paired import Credits, find_cautious_error, sum_points
+from ops.statistics.paired import Credits, find_cautious_error, sum_draws, sum_points
 from ops.tuning.design import average_levels, lay_out
 from ops.tuning.factors import Choice, Factor, find_cost
 from ops.tuning.lengths import Length, choose_length, double_steps
@@ -47,11 +47,13 @@ class Trial:
 class Answers:
     """Of one trial, on the images of its fold: whether right, bool [m], and the weight of each, float64 [m].
 
-    The weights of all folds' images sum to 1: a score is the sum of the weights of right answers.
+    The weights of all folds' images sum to 1: a score is the sum of the weights of right answers. units: int [m], equal
+    for images that are one draw, such as a patient's; None where each is its own.
     """
 
     correct: np.ndarray
     weights: np.ndarray
+    units: np.ndarray | None = None
 
     @property
     def score(self) -> float:
@@ -195,15 +197,15 @@ def confirm(
 
 
 def is_better(difference: Credits, place: Place) -> bool:
-    """Whether a rival replaces a choice: credits of the rival minus those of the choice, float64 [n]."""
+    """Whether a rival replaces a choice: credits of the rival minus those of the choice."""
     points, error = sum_points(difference), find_cautious_error(difference)
     return {"bolder": points > error, "milder": points >= 0, "cheaper": points >= -error}[place]
 
 
 def compare(
     ask: Ask, choice: Choice, rivals: Mapping[Choice, Place], *, folds: int, steps: int
-) -> dict[Choice, np.ndarray]:
-    """Credits of each rival minus those of the choice, float64 [n], in points of the whole score.
+) -> dict[Choice, Credits]:
+    """Credits of each rival minus those of the choice, in points of the whole score.
 
     They are those of the first fold, weighing as much as all images, where that agrees with the choice or is clearly
     against it; else those of all images. rivals: what each is beside the choice.
@@ -248,11 +250,13 @@ def is_choice(first_length: int, most_steps: int) -> bool:
     return 2 * first_length <= most_steps
 
 
-def _gather(found: Mapping[Trial, Answers], choice: Choice, folds: int, steps: int, mixup: bool = False) -> np.ndarray:
-    """Credits float64 [n] of all images, each from the network that did not see it."""
+def _gather(found: Mapping[Trial, Answers], choice: Choice, folds: int, steps: int, mixup: bool = False) -> Credits:
+    """Credits of all images, each from the network that did not see it; those of a unit are summed."""
     parts = [found[Trial(choice, fold, steps, mixup)] for fold in range(folds)]
-    return np.concatenate([np.where(part.correct, part.weights, 0) for part in parts])
+    units = [part.units for part in parts if part.units is not None]
+    credits = np.concatenate([np.where(part.correct, part.weights, 0) for part in parts])
+    return sum_draws(credits, np.concatenate(units) if units else None)
 
 
-def _differ(found: Mapping[Trial, Answers], one: Choice, other: Choice, folds: int, steps: int) -> np.ndarray:
+def _differ(found: Mapping[Trial, Answers], one: Choice, other: Choice, folds: int, steps: int) -> Credits:
     return _gather(found, one, folds, steps) - _gather(found, other, folds, steps)

@@ -35,12 +35,16 @@ ALPHA = 0.2  # of mixup where a length is tried: as in the arms that `growset in
 
 @dataclass(frozen=True, eq=False)
 class Pool:
-    """images: uint8 [n, C, H, W]. labels: int64 [n]. fold: int64 [n], -1 for images that are only trained on."""
+    """images: uint8 [n, C, H, W]. labels: int64 [n]. fold: int64 [n], -1 for images that are only trained on.
+
+    units: int64 [n], equal for images that are one draw; None where each is its own.
+    """
 
     images: np.ndarray
     labels: np.ndarray
     fold: np.ndarray
     classes: int
+    units: np.ndarray | None = None
 
     @property
     def folds(self) -> int:
@@ -64,14 +68,16 @@ def pool_images(
     folds: int,
     seed: int,
     units: np.ndarray | None = None,
+    has_groups: bool = False,
 ) -> Pool:
     """Both splits' images uint8 [., C, H, W] and labels, divided into folds, or validation as the only one.
 
-    units: int [n + m]; images of one unit stay in one fold.
+    units: int [n + m]; images of one unit stay in one fold. has_groups: whether a unit is one draw, which equal
+    pictures alone are not.
     """
     images, labels = (np.concatenate(pair) for pair in zip(train, validation, strict=True))
     fold = divide_for_choices(train[1], validation[1], folds, np.random.default_rng([seed, 2]), units)
-    return Pool(images, labels, fold, classes)
+    return Pool(images, labels, fold, classes, units if has_groups else None)
 
 
 @dataclass(frozen=True, eq=False)
@@ -116,7 +122,8 @@ class Trials:
 
     def _read(self, trial: Trial, weights: np.ndarray) -> Answers:
         correct = np.array(read_json(self.find_file(trial))["correct"], dtype=bool)
-        return Answers(correct, weights[self.pool.fold == trial.fold])
+        asked, units = self.pool.fold == trial.fold, self.pool.units
+        return Answers(correct, weights[asked], None if units is None else units[asked])
 
 
 def _train_trial(task: tuple[Trial, Path]) -> None:

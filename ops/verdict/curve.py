@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from ops.recipe.design import Metric
-from ops.statistics.paired import find_cautious_error, sum_points
+from ops.statistics.paired import find_cautious_error, sum_draws, sum_points
 from ops.verdict.estimate import BoolArray, IntArray
 from ops.verdict.metric import weigh_images
 from ops.verdict.points import choose_decimals
@@ -65,15 +65,20 @@ def list_lengths(steps: int) -> list[int]:
 
 
 def trace_arm(
-    arm: str, kind: str, answers: Mapping[int, Mapping[int, BoolArray]], labels: IntArray, metric: Metric
+    arm: str,
+    kind: str,
+    answers: Mapping[int, Mapping[int, BoolArray]],
+    labels: IntArray,
+    metric: Metric,
+    units: IntArray | None = None,
 ) -> list[CurvePoint]:
     """The points of an arm, from whether its networks were right: bool [n] by steps and seed, with the same seeds.
 
-    metric: accuracy or balanced_accuracy.
+    metric: accuracy or balanced_accuracy. units: int [n], equal for images that are one draw.
     """
     weights, points, before = weigh_images(labels, metric), list[CurvePoint](), None
     for steps, by_seed in sorted(answers.items()):
-        credits = weights * np.mean(list(by_seed.values()), axis=0, dtype=np.float64)
+        credits = sum_draws(weights * np.mean(list(by_seed.values()), axis=0, dtype=np.float64), units)
         change = None if before is None else credits - before
         points.append(
             CurvePoint(

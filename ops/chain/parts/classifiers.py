@@ -28,6 +28,7 @@ from ops.classifiers.variants.accounting import describe
 from ops.datasets.axes import to_nchw
 from ops.datasets.pixels import read_rows, read_split
 from ops.datasets.shards import find_shards
+from ops.datasets.units import find_units
 from ops.files.manifests import read_manifest
 from ops.files.outputs import RESULTS
 from ops.files.storage import write_json
@@ -80,6 +81,7 @@ def open_contest(
         teachers=dict(teachers),
         kept=keep_trainings(run.workspace),
         is_fair=settings.grid.is_fair(arms.values(), is_expanded=is_expanded),
+        units=find_units(run.inputs["real_images"], validation.rows),
     )
 
 

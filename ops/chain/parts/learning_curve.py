@@ -46,7 +46,7 @@ def trace_curve(run: StageRun, trained: Trained) -> Curve | None:
         answers = _train_shorter(run, contest, trained.entries[arm], arm, lengths[arm], progress, before)
         before += count * len(lengths[arm])
         answers[find_steps(trained, arm)] = _answer_stored(run, trained, contest, arm)
-        points += trace_arm(arm, trained.kinds[arm], answers, contest.validation[1], metric)
+        points += trace_arm(arm, trained.kinds[arm], answers, contest.validation[1], metric, contest.units)
     costs = trained.measure_costs(run.recipe.classifier.seeds)
     return describe_curve(points, metric, costs, baseline=trained.baseline, challenger=trained.challenger)
 

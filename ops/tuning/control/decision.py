@@ -7,8 +7,8 @@ images and other seeds (`ops.verdict.estimate`). So if generated images are of n
 races, and a gain within the noise of seeds and images is given up. The images are those by which the rounds picked,
 which flatters both winners: alike where the settings of both sides differ as much, and one side more where its own
 differ more. The 7 of 100 are of such uneven sides, where the settings with generated images differ more. Several arms
-of a recipe have a race each, and their errors add up. Images of one group count as if they were independent, so that
-useless images are used more often where a source has groups. The module knows answers alone.
+of a recipe have a race each, and their errors add up. Where a source has groups, the images of one are one draw, as in
+the verdict. The module knows answers alone.
 """
 
 from __future__ import annotations
@@ -53,14 +53,16 @@ def keep_best(scores: Sequence[float], count: int) -> list[int]:
     return sorted(ranked[:count])
 
 
-def decide(real: BoolArray, inflated: BoolArray, labels: IntArray, metric: Metric) -> Decision:
+def decide(
+    real: BoolArray, inflated: BoolArray, labels: IntArray, metric: Metric, units: IntArray | None = None
+) -> Decision:
     """Whether generated images are used, from answers bool [S, n] and [S, n] of seeds that no round saw.
 
-    labels : int [n] of the validation images. A minimum over classes is too noisy here, so where the metric is the
-    accuracy of the worst class, balanced accuracy decides.
+    labels : int [n] of the validation images; units : int [n], equal for images that are one draw. A minimum over
+    classes is too noisy here, so where the metric is the accuracy of the worst class, balanced accuracy decides.
     """
     answers: Mapping[str, np.ndarray] = {"real": real, "inflated": inflated}
-    comparison, metric = Comparison(answers, labels), choose_checked_metric(metric)
+    comparison, metric = Comparison(answers, labels, units=units), choose_checked_metric(metric)
     gap = comparison.differ("inflated", "real", metric, tail=TAIL)
     scores = {name: comparison.score(name, metric, tail=TAIL).estimate for name in answers}
     return Decision(scores["real"], scores["inflated"], gap.estimate, gap.standard_error, gap.low)

@@ -105,7 +105,7 @@ def let_decide(
         answers = _train(side, [winner], schedule.deciding, seeds, workers=workers, progress=progress, before=before)
         before += schedule.deciding.seeds
         found.append(answers[winner])
-    return decide(found[0], found[1], real.contest.validation[1], real.contest.metric)
+    return decide(found[0], found[1], real.contest.validation[1], real.contest.metric, real.contest.units)
 
 
 def _list_seeds(schedule: Schedule) -> list[range]:

@@ -13,6 +13,7 @@ from ops.chain.parts.reference import LOGGED
 from ops.datasets.index import write_index
 from ops.datasets.pixels import read_split
 from ops.datasets.units import link_groups, read_units, write_groups
+from ops.files.manifests import read_manifest
 from ops.files.outputs import FOLD_ANSWERS, GROUPS
 from ops.judging.scorer import load_scorer
 from ops.stages.materialization import Runtime
@@ -44,6 +45,8 @@ def test_the_scorers_folds_keep_a_sources_groups_whole(tmp_path: Path) -> None:
     train = read_split(real, "train")
     units, folds = read_units(real, train), load_scorer(chain.workspace.output("digits", "scorer")).folds
     assert (real / GROUPS).exists()
+    policy, scorer = (read_manifest(chain.workspace.output("digits", stage)) for stage in ("training_policy", "scorer"))
+    assert policy["settings"]["one_draw"] == "group" and "one_draw" not in scorer["settings"]
     assert len(set(units.tolist())) < len(train) / 2
     assert all(len(set(folds[units == unit].tolist())) == 1 for unit in units)
     assert np.bincount(folds).min() >= len(train) / 3

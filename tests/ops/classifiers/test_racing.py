@@ -24,6 +24,16 @@ def test_the_gap_and_its_error_are_those_of_paired_answers() -> None:
     assert left.standard_error == pytest.approx(gaps.std() / np.sqrt(40))
 
 
+def test_images_that_are_one_draw_count_once() -> None:
+    answers = {"good": GOOD, "bad": BAD}
+    (once,) = find_hopeless(answers, LABELS, "accuracy", errors=2.0, kept=()).values()
+    copied = {arm: np.repeat(each, 4) for arm, each in answers.items()}
+    (again,) = find_hopeless(
+        copied, np.repeat(LABELS, 4), "accuracy", errors=2.0, kept=(), units=np.repeat(np.arange(40), 4)
+    ).values()
+    assert (again.behind, again.standard_error) == pytest.approx((once.behind, once.standard_error))
+
+
 def test_balanced_accuracy_counts_classes_alike_and_the_worst_class_is_judged_by_it() -> None:
     rare = GOOD & (LABELS == 0)  # every rare image is wrong: a quarter of all, half in balanced accuracy
     for metric, behind in (("accuracy", 0.25), ("balanced_accuracy", 0.5), ("worst_class", 0.5)):

@@ -58,6 +58,25 @@ def test_the_best_levels_are_found_and_their_worth_is_told() -> None:
     assert len(truth.trained) <= 18 + FOLDS * (1 + len(FACTORS)) + FOLDS
 
 
+def test_copies_of_images_that_are_one_draw_say_no_more_than_the_images() -> None:
+    def rate(levels: Mapping[str, int], steps: int) -> float:
+        return 0.7 + 0.008 * levels["flip"] + 0.004 * levels["geometry"] + 0.003 * steps / 100
+
+    def copy(answers: Answers, units: np.ndarray | None) -> Answers:
+        return Answers(np.repeat(answers.correct, 9), np.repeat(answers.weights, 9) / 9, units)
+
+    once, copied, alone = (Truth(rate) for _ in range(3))
+    plain = once.answer
+    copied.answer = lambda trial: copy(plain(trial), np.repeat(np.arange(trial.fold, IMAGES, FOLDS), 9))
+    alone.answer = lambda trial: copy(plain(trial), None)
+    found, again, other = (truth.search(most_steps=400) for truth in (once, copied, alone))
+    assert (again.choice, again.steps) == (found.choice, found.steps)
+    for one, two in zip(found.gains, again.gains, strict=True):
+        assert (two.points, two.error) == pytest.approx((one.points, one.error), rel=1e-9)
+    assert [length.error for length in again.lengths] == pytest.approx([length.error for length in found.lengths])
+    assert all(third.error < one.error / 2 for one, third in zip(found.gains, other.gains, strict=True) if one.error)
+
+
 def test_what_changes_nothing_stays_mild() -> None:
     assert Truth(lambda levels, steps: 0.7).search().choice == MILD
 

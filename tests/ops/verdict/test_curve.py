@@ -41,6 +41,8 @@ def test_an_arms_points_are_means_over_seeds_with_gains_of_paired_answers() -> N
     changes = np.array([0.0, 0.5, 0.5, 0.5]) / 4  # of the mean credit of each image
     assert plain[1].gain == pytest.approx(changes.sum())
     assert plain[1].gain_error == pytest.approx(np.hypot(np.sqrt(4 * changes.var()), 0.5 / 4))  # one more image
+    united = trace_arm("a", "baseline", answers, labels, "accuracy", np.array([0, 1, 1, 2]))
+    assert united[1].gain_error == pytest.approx(np.hypot(np.sqrt(3 * np.array([0.0, 0.25, 0.125]).var()), 0.25))
     balanced = trace_arm("a", "baseline", answers, labels, "balanced_accuracy")
     assert balanced[0].validation == pytest.approx((3 / 6 + 1 / 2) / 2)
 

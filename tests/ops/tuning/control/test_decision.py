@@ -42,6 +42,17 @@ def test_equal_answers_use_no_generated_images() -> None:
     assert decide(~np.ones((3, 60), bool), np.ones((3, 60), bool), np.zeros(60, int), "accuracy").uses_generated
 
 
+def test_images_of_a_group_are_one_draw() -> None:
+    rng = np.random.default_rng(2)
+    real, inflated = (np.tile(rng.random(80) < rate, (3, 1)) for rate in (0.7, 0.78))
+    labels, units = np.arange(80) % 2, np.arange(80)
+    once = decide(real, inflated, labels, "balanced_accuracy", units)
+    copies = [np.repeat(each, 5, axis=-1) for each in (real, inflated, labels, units)]
+    again = decide(copies[0], copies[1], copies[2], "balanced_accuracy", copies[3])
+    assert (again.gain, again.error, again.low) == pytest.approx((once.gain, once.error, once.low))
+    assert decide(copies[0], copies[1], copies[2], "balanced_accuracy").error < 0.5 * once.error
+
+
 def hold_race(
     rng: np.random.Generator, worth: Sequence[Sequence[float]], seeds: float, own: tuple[float, float] = (0.3, 0.3)
 ) -> bool:
