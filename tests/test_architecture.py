@@ -26,7 +26,7 @@ ROOT = Path(__file__).parents[1]
 PACKAGES = ("ops", "assets", "pipelines")
 MODULES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
 FORBIDDEN_IMPORTS = {"ops": {"assets", "pipelines"}, "assets": {"pipelines"}, "pipelines": set()}
-HEAVY = {"torch", "diffusers", "onnxruntime", "dvc", "kornia", "transformers", "sklearn"}
+HEAVY = {"torch", "diffusers", "onnxruntime", "dvc", "transformers", "sklearn"}
 UNSAFE_MODULES = {"pickle", "cPickle", "cloudpickle", "dill", "joblib", "marshal", "shelve"}
 UNSAFE_CALLS = {"torch.load", "eval", "exec", "os.system", "os.popen"}
 NAMELESS = {"utils", "util", "helpers", "helper", "misc", "common", "manager", "managers"}
@@ -172,7 +172,7 @@ EVERYWHERE: dict[Rule, tuple[str, ...]] = {
 }  # fmt: skip
 WHERE_DAGSTER_IS: dict[Rule, tuple[str, ...]] = {
     import_heavily: (
-        "import torch", "from dvc.repo import Repo", "import torch.nn as nn", "if fast:\n    import kornia",
+        "import torch", "from dvc.repo import Repo", "import torch.nn as nn", "if fast:\n    import sklearn",
         "class A:\n    import diffusers",
     ),
     postpone_annotations: ("from __future__ import annotations",),

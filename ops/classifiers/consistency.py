@@ -51,7 +51,10 @@ class Consistency:
     ) -> None:
         """data: the images without labels. labelled: images with labels in a step, of which `ratio` is taken."""
         self.settings, self.network, self.precision, self.device = settings, network, precision, device
-        strong = RandomOperations(RandAugment(strength=settings.strength, flip=0.5 if mirrors else 0.0), data.shape[1:])
+        operations = RandAugment(
+            strength=settings.strength, operations=settings.operations, flip=0.5 if mirrors else 0.0
+        )
+        strong = RandomOperations(operations, data.shape[1:])
         self.weak, self.strong = (Views(data, augment, device) for augment in (weak, strong))
         self.count = max(1, round(settings.ratio * labelled))
         self.ramp = settings.ramp * steps

@@ -142,7 +142,7 @@ class Examples:
         members = list[Transform]()
         for member in settings.by:
             if member == "randaugment":
-                members.append(Randomised(settings.strength, seed))
+                members.append(Randomised(settings.strength, settings.operations, seed))
             elif member == "oracle":
                 assert self.oracle is not None, "only a study has the images from before a nuisance"
                 members.append(self.oracle)

@@ -15,7 +15,6 @@ from pathlib import Path
 LIBRARIES = (
     "torch",
     "diffusers",
-    "kornia",
     "numpy",
     "polars",
     "pyarrow",

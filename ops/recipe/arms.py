@@ -42,10 +42,11 @@ class FlipCrop(Kind):
 
 
 class RandAugment(Kind):
-    """Two random operations on geometry or colour, after mirroring and a shift."""
+    """Random operations on geometry or colour, after mirroring and a shift."""
 
-    kind: Literal["randaugment"] = Field("randaugment", description="two random operations after mirroring and a shift")
-    strength: float = Field(10.0, gt=0, lt=30, description="RandAugment's magnitude m; its n is 2")
+    kind: Literal["randaugment"] = Field("randaugment", description="random operations after mirroring and a shift")
+    strength: float = Field(10.0, gt=0, lt=30, description="RandAugment's magnitude m")
+    operations: int = Field(2, ge=1, le=10, description="RandAugment's n: operations on an image, one after the other")
     flip: float = Field(0.5, ge=0, le=1, description="probability that an image is mirrored first")
     shift: float = Field(
         1 / 14, ge=0, le=0.5, description="largest shift as a share of the shorter side, before the operations"
@@ -55,14 +56,6 @@ class RandAugment(Kind):
     def numbers(cls) -> dict[str, type]:
         """Without the shift, so that `augmentation.shift` in a grid is that of policies alone."""
         return {key: kind for key, kind in super().numbers().items() if key != "shift"}
-
-    @model_serializer(mode="wrap")
-    def _leave_out(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Results from before the key `shift` stay valid."""
-        found: dict[str, Any] = dump(self)
-        if self.shift == type(self).model_fields["shift"].default:
-            found.pop("shift", None)
-        return found
 
 
 class Policy(Kind):

@@ -17,7 +17,7 @@ from ops.recipe.ingredients.contrastive import CONTRASTIVE, ContrastiveTrainer
 from ops.recipe.ingredients.views import PRESETS, Standard
 
 MOST_SHIFT = 1 / 8  # of the shorter side: 4 pixels of 32, customary on CIFAR (He et al. 2016)
-MOST_MAGNITUDE = 10.0  # RandAugment's m, this program's default
+MOST_MAGNITUDE = 10.0  # RandAugment's m, this program's default. All but two of its operations do less at a lower m
 MOST_ALPHA = 1.0  # mixup's published α on CIFAR (Zhang et al. 2018)
 
 AT_HALF: dict[Standard, str] = {"standard": "adainf", "weak": "adainf", "asymmetric": "asymmetric_adainf"}

@@ -21,8 +21,8 @@ def jitter(images: Tensor, brightness: float, contrast: float, saturation: float
     Factors below 0 are 0. hue : as a share of the full circle, at most 0.5.
     """
     coloured, unit = images.shape[1] == 3, (images + 1) / 2
-    operations = [(_brighten, brightness), (_contrast, contrast)]
-    operations += [(_saturate, saturation), (_turn_hue, hue)] if coloured else []
+    operations = [(brighten, brightness), (change_contrast, contrast)]
+    operations += [(saturate, saturation), (_turn_hue, hue)] if coloured else []
     for place in torch.randperm(len(operations)).tolist():
         change, most = operations[place]
         if most > 0:
@@ -73,16 +73,19 @@ def _smooth(sd: Tensor, length: int) -> Tensor:
     return found.scatter_add_(2, places.expand(len(sd), -1, -1), kernel[:, None].expand(-1, length, -1))
 
 
-def _brighten(unit: Tensor, amount: Tensor) -> Tensor:
+def brighten(unit: Tensor, amount: Tensor) -> Tensor:
+    """Levels in 0..1 times 1 + amount, float [n, 1, 1, 1], cut off at 0 and 1; so are the next two."""
     return (unit * (1 + amount).clamp(min=0)).clamp(0, 1)
 
 
-def _contrast(unit: Tensor, amount: Tensor) -> Tensor:
+def change_contrast(unit: Tensor, amount: Tensor) -> Tensor:
+    """Differences from the mean grey level times 1 + amount."""
     mean = find_luma(unit).mean(dim=(2, 3), keepdim=True)
     return (mean + (unit - mean) * (1 + amount).clamp(min=0)).clamp(0, 1)
 
 
-def _saturate(unit: Tensor, amount: Tensor) -> Tensor:
+def saturate(unit: Tensor, amount: Tensor) -> Tensor:
+    """Differences from the grey image times 1 + amount; a grey image stays."""
     luma = find_luma(unit)
     return (luma + (unit - luma) * (1 + amount).clamp(min=0)).clamp(0, 1)
 

@@ -30,8 +30,7 @@ class FlipAndCrop(Augmentation):
 def flip_and_shift(images: Tensor, shift: int, flip: float = 0.5) -> Tensor:
     """Each image mirrored with probability `flip` and moved by up to `shift` pixels each way, edges repeated.
 
-    Equal to padding by repetition and cropping, but one gather for the whole batch: kornia crops image by image, which
-    takes a fifth of a training step.
+    Equal to padding by repetition and cropping image by image, but one gather for the whole batch.
     """
     count, channels, height, width = images.shape
     rows = _move(torch.arange(height), count, shift).to(images.device)

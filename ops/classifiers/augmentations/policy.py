@@ -14,6 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ops.classifiers.augmentations.flip_crop import flip_and_shift
+from ops.classifiers.augmentations.warping import warp
 from ops.classifiers.ingredients import Augmentation
 from ops.recipe.arms import Policy
 
@@ -54,19 +55,15 @@ class ComposedPolicy(Augmentation):
 
     def _resample(self, images: Tensor) -> Tensor:
         """Turned, scaled, mirrored and moved in one bilinear resampling; edges are repeated."""
-        s, (count, _, height, width) = self.settings, images.shape
+        s, count = self.settings, len(images)
         angle = _draw(count, math.radians(s.rotation))
         factor = torch.exp(_draw(count, math.log1p(s.scale)))
         mirror = torch.where(torch.rand(count) < s.flip, -1.0, 1.0)
         move = _draw(count, self.shift), _draw(count, self.shift)
-        # Output places to input places, in pixels from the centre: x' = R(angle) x / factor, then moved.
+        # Output places to input places: x' = R(angle) x / factor, then moved.
         cos, sin = torch.cos(angle) / factor, torch.sin(angle) / factor
-        theta = torch.empty(count, 2, 3)
-        # affine_grid has -1..1 along each side, so sides' lengths enter off the diagonal.
-        theta[:, 0, 0], theta[:, 0, 1], theta[:, 0, 2] = mirror * cos, -sin * height / width, 2 * move[0] / width
-        theta[:, 1, 0], theta[:, 1, 1], theta[:, 1, 2] = mirror * sin * width / height, cos, 2 * move[1] / height
-        grid = F.affine_grid(theta.to(images.device), list(images.shape), align_corners=False)
-        return F.grid_sample(images, grid, padding_mode="border", align_corners=False)
+        linear = torch.stack([mirror * cos, -sin, mirror * sin, cos], dim=1).view(-1, 2, 2)
+        return warp(images, linear, move)
 
 
 def _draw(count: int, most: float) -> Tensor:

@@ -1,29 +1,32 @@
-"""RandAugment (Cubuk et al. 2020) with n = 2 after mirroring and a shift, as its authors train."""
+"""RandAugment (Cubuk et al. 2020) after mirroring and a shift, as its authors train."""
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor
 
 from ops.classifiers.augmentations.flip_crop import FlipAndCrop, flip_and_shift
+from ops.classifiers.augmentations.operations import OPERATIONS, operate
 from ops.classifiers.ingredients import Augmentation
 from ops.recipe.arms import FlipCrop, RandAugment
 
+MOST = 30  # RandAugment's largest magnitude
+
 
 class RandomOperations(Augmentation):
-    """Two of kornia's operations on geometry or colour, with magnitude m = `strength` of 30."""
+    """n = `operations`, drawn for each image, with magnitude m = `strength` of 30, one after the other."""
 
     def __init__(self, settings: RandAugment, side: tuple[int, int]) -> None:
-        from kornia.augmentation import auto  # kornia takes a second to import
-
         self.flip, self.shift = settings.flip, FlipAndCrop(FlipCrop(strength=settings.shift), side).shift
-        self.policy = auto.RandAugment(n=2, m=settings.strength)
+        self.operations, self.level = settings.operations, settings.strength / MOST
 
     def __call__(self, images: Tensor) -> Tensor:
-        channels = images.shape[1]
-        moved = flip_and_shift(images, self.shift, self.flip)
-        unit = (moved + 1) / 2  # kornia's colour operations expect 0..1 and three channels
-        changed = self.policy(unit.expand(-1, 3, -1, -1)).clamp(0, 1) * 2 - 1
-        return changed if channels == 3 else changed.mean(dim=1, keepdim=True)
+        unit = (flip_and_shift(images, self.shift, self.flip) + 1) / 2
+        for _ in range(self.operations):
+            chosen = torch.randint(len(OPERATIONS), (len(images),))
+            signs = 2.0 * torch.randint(2, (len(images),)) - 1
+            unit = operate(unit, chosen, self.level * signs)
+        return unit * 2 - 1
 
     @classmethod
     def mirrors(cls, settings: RandAugment) -> bool:

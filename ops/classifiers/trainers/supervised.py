@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 from collections.abc import Callable
 
 import torch
@@ -35,7 +34,6 @@ def teach(
 ) -> Classifier:
     """As `fit_supervised`, of the network that `start` makes with a head. build: as for `learn`."""
     arm, budget, device = training.arm, training.budget, training.device
-    random.seed(training.seed)  # kornia's RandAugment draws its policy with Python's generator
     torch.manual_seed(training.seed)
     precision = resolve_precision(budget.precision, device)
     model = start(LOSSES[arm.loss.kind].head(arm.loss)).to(device)

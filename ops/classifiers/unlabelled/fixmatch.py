@@ -68,7 +68,9 @@ class Matching:
     ) -> None:
         self.settings, self.pool, self.network, self.weak = settings, pool, network, weak
         side = (pool.shape[2], pool.shape[3])
-        self.operate = RandomOperations(RandAugment(strength=settings.strength, flip=0.5 if mirrors else 0.0), side)
+        flip = 0.5 if mirrors else 0.0
+        strong = RandAugment(strength=settings.strength, operations=settings.operations, flip=flip)
+        self.operate = RandomOperations(strong, side)
         self.erase = ComposedPolicy(Policy(erasing=settings.erasing), side)
         self.count = max(2, round(settings.ratio * labelled))  # of one image a batch has no statistics
         self.seed, self.precision, self.device = seed, precision, device

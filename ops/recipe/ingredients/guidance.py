@@ -59,6 +59,7 @@ class EmaConsistency(Kind):
     strength: Annotated[float, Field(gt=0, lt=30)] = Field(
         8.0, description="RandAugment's magnitude m of the strong view; the weak one is the arm's augmentation"
     )
+    operations: Annotated[int, Field(ge=1, le=10)] = Field(2, description="RandAugment's n of the strong view")
 
 
 class NoPlacebo(Kind):

@@ -42,6 +42,7 @@ class FixMatch(Kind):
     strength: float = Field(
         10.0, gt=0, lt=30, description="RandAugment's magnitude m of a strong view; the weak one is the arm's"
     )
+    operations: int = Field(2, ge=1, le=10, description="RandAugment's n of a strong view")
     erasing: float = Field(
         0.5, ge=0, le=1, description="side of a square that is erased in half of the strong views; 0: none"
     )

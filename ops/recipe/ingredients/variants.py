@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import math
 from fractions import Fraction
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
 from ops.recipe.ingredients.balancing import Deferred
 from ops.settings.kinds import Kind
@@ -58,6 +58,7 @@ class GitVariants(Deferred):
         " in the training, and then fresh ones, which no filter has seen",
     )
     strength: float = Field(8.0, gt=0, lt=30, description="for randaugment: RandAugment's magnitude m")
+    operations: int = Field(2, ge=1, le=10, description="for randaugment: RandAugment's n")
 
     @property
     def needs_generator(self) -> bool:
@@ -75,11 +76,20 @@ class GitVariants(Deferred):
             )
         if self.policy == "ramp" and self.below is None:
             raise ValueError("policy: ramp needs below, the size from which on classes have no variants")
-        if self.strength != 8.0 and "randaugment" not in self.by:
-            raise ValueError("strength has no effect without randaugment in by")
+        for key in ("strength", "operations"):
+            if getattr(self, key) != type(self).model_fields[key].default and "randaugment" not in self.by:
+                raise ValueError(f"{key} has no effect without randaugment in by")
         if self.source != "stored" and not self.needs_generator:
             raise ValueError(f"source: {self.source} has no effect without generator in by")
         return self
+
+    @model_serializer(mode="wrap")
+    def _leave_out(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Results from before the key `operations` stay valid where it has no effect."""
+        found: dict[str, Any] = dump(self)
+        if "randaugment" not in self.by:
+            found.pop("operations", None)
+        return found
 
     def count_places(self, batch_size: int) -> int:
         """g: the places of a batch at which variants may be shown, the last ones."""
