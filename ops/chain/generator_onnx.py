@@ -97,7 +97,9 @@ def _export_one(run: StageRun) -> dict[str, Any]:
     if settings.precision != "fp32":
         judge = find_judge(load_scorer(run.inputs["scorer"]), train, held_out)
         sink = run.runtime.sink
-        decision = add_variant(run.out, path, settings.precision, judge, run.scratch, sink=sink, seeds=seeds)
+        decision = add_variant(
+            run.out, path, settings.precision, judge, run.scratch, labels=held_out.labels, sink=sink, seeds=seeds
+        )
     learnt = read_part(source)["metrics"]
     draws = learnt["training_images"]
     drawer = KINDS[config["kind"]].find_drawer(run.out)
@@ -166,7 +168,7 @@ def _compare_graph(
     """The exported sampler with the generator itself, on the CPU."""
     run.runtime.sink("generator_onnx: measuring parity with the eager sampler")
     sampler = Sampler(path, provider="cpu")
-    images = max(128, PARITY_EVALUATIONS // (sampler.info.evaluations or 1))
+    images = max(128, len(sampler.info.class_names), PARITY_EVALUATIONS // (sampler.info.evaluations or 1))
     seeds = _find_seeds(sampler.info, train)
     parity = measure_parity(generator, sampler, settings, images=min(1024, images), seeds=seeds)
     return _Comparison(sampler.info, parity, "parity with the generator itself, fp32", "fp32", seeds, has_graph=True)

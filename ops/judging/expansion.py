@@ -15,11 +15,17 @@ from ops.judging.usability import Scale
 
 def find_judge(scorer: Scorer, train: PixelDataset, held_out: PixelDataset) -> Judge | None:
     """The judge; None if there are too few real images to measure against, in all or in a fold of the scorer."""
-    if len(held_out) < 2 or np.bincount(train.labels).min() < 2:
+    if len(held_out) < 2:
         return None
     if np.bincount(scorer.folds, minlength=len(scorer.models)).min() < 2:
         return None
     return build_judge(scorer, train, held_out)
+
+
+def share_labels(labels: np.ndarray, count: int) -> np.ndarray:
+    """Labels int64 [count] of images to be drawn, in the class shares of `labels` int [n], in mixed order."""
+    shuffled = np.random.default_rng(0).permutation(labels)
+    return np.tile(shuffled, -(-count // max(1, len(labels))))[:count]
 
 
 def build_scale(scorer: Scorer, train: PixelDataset, held_out: PixelDataset) -> Scale:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import reduce
 from typing import Any
 
@@ -30,6 +30,15 @@ LATER_KEYS: dict[str, Any] = {
     "report.prices": None,
 }
 
+# Mends that changed what a stage makes for some recipes alone, which name them in its settings; others stay current.
+MENDS: tuple[tuple[str, str, Callable[[Recipe], bool]], ...] = (
+    (
+        "generator_onnx",
+        "variants of the sampler are judged in the class shares of validation",
+        lambda r: r.sampler.precision != "fp32",
+    ),
+)
+
 
 def stage_settings(recipe: Recipe, stage: str) -> dict[str, Any]:
     """The recipe keys that `stage` reads, with defaults filled in, JSON-ready; its switch alone where that is null."""
@@ -45,7 +54,9 @@ def stage_settings(recipe: Recipe, stage: str) -> dict[str, Any]:
         section = reduce(lambda found, name: found.get(name) or {}, sections, resolved)
         if key in section and section[key] == idle:
             del section[key]
-    return {key: find(key) for key in STAGES[stage].keys}
+    found = {key: find(key) for key in STAGES[stage].keys}
+    mends = [says for name, says, applies in MENDS if name in (stage, *STAGES[stage].repeats) and applies(recipe)]
+    return {**found, "mends": mends} if mends else found
 
 
 def is_idle(recipe: Recipe, stage: str) -> bool:

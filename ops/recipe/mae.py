@@ -56,6 +56,7 @@ class MaeSettings(TrainedSettings):
 
     class_keys: ClassVar[frozenset[str] | None] = frozenset({"seeds", "class_balanced", "max_copies"})
     imagines: ClassVar[bool] = True
+    latents_are_maps: ClassVar[bool] = False
 
     kind: Literal["mae"] = Field("mae", description="masked autoencoder, a vision transformer")
     weights: MaeWeightsSettings | None = Field(

@@ -15,8 +15,11 @@ from ops.generators.feeds import SeedImages
 from ops.generators.folder import variant_name
 from ops.generators.onnx.gate import TOLERANCE, accept_variant, draw_pairs
 from ops.generators.onnx.variants import halve_sampler, quantise_sampler
+from ops.judging.expansion import share_labels
 from ops.judging.judge import Judge
 from ops.machine.progress import Sink
+
+COMPARED = 2048  # images of each sampler
 
 
 def add_variant(
@@ -26,13 +29,15 @@ def add_variant(
     judge: Judge | None,
     scratch: Path,
     *,
+    labels: np.ndarray,
     sink: Sink,
     seeds: SeedImages | None = None,
 ) -> dict[str, Any]:
     """Write the variant to `folder` if the gate accepts it, and precision.json in any case; return its content.
 
-    Without a judge the variant is rejected. `seeds` are the seed images of a sampler that takes them: the judge's
-    training images, in their order.
+    Without a judge the variant is rejected. `labels` are those of the validation images, int [n]: drawn images have
+    their class shares, or the distance to them would be one of classes. `seeds` are the seed images of a sampler that
+    takes them: the judge's training images, in their order.
     """
     sink(f"generator_onnx: making the {precision} sampler and comparing it with fp32")
     if judge is None:
@@ -44,7 +49,8 @@ def add_variant(
         quantise_sampler(sampler, variant, seeds=seeds)
     else:
         halve_sampler(sampler, variant)
-    one, other, labels, parents = draw_pairs(sampler, variant, seeds=seeds)
+    labels = share_labels(labels, COMPARED)
+    one, other, parents = draw_pairs(sampler, variant, labels, seeds=seeds)
 
     def frechet(images: np.ndarray, labels: np.ndarray) -> float:
         return judge.frechet(torch.from_numpy(to_nchw(images)), parents)

@@ -4,7 +4,8 @@ The curve is in learning_curve.json. Which moment is kept is decided by distance
 feature spaces, each with its standard error (`ops.judging.spaces`, `ops.training.state`), because a single one, such as
 the Fréchet distance in the features of a weak scorer, may prefer noise. A generator memorises a small training set
 sooner or later. No distance shows it, because copies of training images are close to real images. So if the share of
-near copies exceeds that of unseen real images by more than `max_copies`, this moment is not kept, and training ends. A
+near copies exceeds that of unseen real images by more than `max_copies`, training ends, and this moment is not kept,
+unless it is the first one. A
 variant does not count as a copy for being near to its own seed image.
 
 No distance shows either that a generator of variants only copies its seed images, or that it changes their class. So a
@@ -28,7 +29,7 @@ from ops.files.outputs import LEARNING_CURVE, SAMPLES
 from ops.files.storage import read_json, write_json
 from ops.generators.feeds import SeedImages, cut_feeds, make_feeds, spread_draws
 from ops.generators.protocol import Sample
-from ops.judging.expansion import build_scale, find_judge
+from ops.judging.expansion import build_scale, find_judge, share_labels
 from ops.judging.judge import Judge
 from ops.judging.scorer import Scorer, load_scorer
 from ops.judging.usability import Scale, find_mean
@@ -95,7 +96,8 @@ class Watch:
             f"{named} {quality.copies:.1%} near copies{way}"
         )
         if excess > self.max_copies:
-            self.sink(f"generator: step {step}: it begins to memorise training images; training ends here")
+            first = ", and this moment is kept, because none was measured before it" if self._is_first(step) else ""
+            self.sink(f"generator: step {step}: it begins to memorise training images; training ends here{first}")
             return Observation(usable=False, stop=True)
         distances = {name: (p.distance, p.distance_error) for name, p in positions.items()}
         if gate is None:
@@ -129,6 +131,9 @@ class Watch:
         """The training images that `_sample` makes variants of, int64 [n]; None if it makes no variants."""
         return None if self.seeds is None else self.seeds.find_parents(spread_draws(key, labels, self.seeds))
 
+    def _is_first(self, step: int) -> bool:
+        return all(row["step"] >= step for row in read_json(self.folder / LEARNING_CURVE))
+
     def _note(self, row: dict[str, Any]) -> None:
         path = self.folder / LEARNING_CURVE
         rows = read_json(path) if path.exists() else []
@@ -152,11 +157,12 @@ def build_watch(
     loaded = load_scorer(scorer)
     judge = find_judge(loaded, train, held_out)
     if judge is None:
-        sink(f"generator: {len(held_out)} validation images are too few to watch its quality; the last step is kept")
+        sink(
+            f"generator: {len(held_out)} validation images, or those of a fold of the scorer, are too few to watch its"
+            " quality; the last step is kept"
+        )
     scale = None if judge is None else build_scale(loaded, train, held_out)
-    repeats = -(-OBSERVED // max(1, len(held_out)))
-    shuffled = np.random.default_rng(0).permutation(held_out.labels)
-    labels = np.tile(shuffled, repeats)[:OBSERVED]
+    labels = share_labels(held_out.labels, OBSERVED)
     shape, classes = (channels, height, width), len(train.class_names)
     judging = None if seeds is None else loaded
     return Watch(folder, shape, classes, labels, judge, scale, max_copies, sink, inputs, seeds, judging)

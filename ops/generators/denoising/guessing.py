@@ -17,6 +17,7 @@ from ops.recipe.sampler import SamplerSettings
 # A step computes the products forwards and twice backwards; norms, optimizer and the pairing of noise come on top, and
 # bf16, where there is, is faster than the rate says.
 PASSES, REST, STEP_SECONDS = 3, 0.8, 0.01
+TRANSFER = 1.75  # times as much where images are also denoised under other labels
 KERNEL = 2 * 9  # of a 3 x 3 convolution, for each pair of channels and each place
 
 
@@ -31,9 +32,11 @@ def guess_denoiser(
 ) -> Cost:
     """The cost from the products of the network, at `rate` products a second on each of `workers` cores."""
     seconds = count_products(settings, shape) / rate
-    per_step = STEP_SECONDS + PASSES * REST * settings.batch_size * seconds / workers
+    passes = PASSES * (TRANSFER if settings.class_transfer else 1)
+    per_step = STEP_SECONDS + passes * REST * settings.batch_size * seconds / workers
     assert sampler.solver is not None and sampler.steps is not None
-    per_image = seconds * maths.count_evaluations(sampler.solver, sampler.steps)
+    guided = 1 if sampler.guidance == 1 else 2  # with the label and without it
+    per_image = guided * seconds * maths.count_evaluations(sampler.solver, sampler.steps)
     return Cost(
         per_step * settings.steps + estimate_refining(settings, per_step, seconds / workers), per_step, per_image
     )

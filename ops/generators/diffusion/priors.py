@@ -19,7 +19,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from ops.generators.diffusion.classes import ClassTable, compare_classes
+from ops.generators.diffusion.classes import ClassTable
 from ops.generators.diffusion.diffuser import NOISE, Diffuser
 from ops.generators.diffusion.generator import PipelineGenerator, write_prompts
 from ops.generators.diffusion.numbers import Draw, name_draws, stack_normals
@@ -132,17 +132,6 @@ class UnclipPrior:
 def name_requests(shape: tuple[int, int, int], requests: Sequence[Asked]) -> list[Draw]:
     """The random numbers of variants, which are those of the drawer of plain variants of images of `shape`."""
     return name_draws(draw_asked(shape, requests))
-
-
-def make_prior(
-    generator: PipelineGenerator, sampler: SamplerSettings, class_names: Sequence[str]
-) -> StableDiffusionPrior | UnclipPrior:
-    """The prior of an opened generator, for a scorer of `class_names` in the order of its labels.
-
-    UserError if the generator's classes are others. ValueError as `build_prior`.
-    """
-    compare_classes(generator.config["class_names"], class_names, "the scorer")
-    return build_prior(generator, sampler)
 
 
 def build_prior(generator: PipelineGenerator, sampler: SamplerSettings) -> StableDiffusionPrior | UnclipPrior:

@@ -100,18 +100,17 @@ def accept_variant(
 
 
 def draw_pairs(
-    reference: Path, variant: Path, *, images: int = 2048, seed: int = 0, seeds: SeedImages | None = None
-) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray | None]:
-    """Images of both samplers from the same feeds, twice uint8 [n, H, W, C], their evenly spread labels, and parents.
+    reference: Path, variant: Path, labels: np.ndarray, *, seed: int = 0, seeds: SeedImages | None = None
+) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
+    """Images of both samplers from the same feeds, twice uint8 [n, H, W, C], with labels int [n], and their parents.
 
     `seeds` are the seed images of samplers that take them; parents are rows of `seeds`, int64 [n], or None.
     """
     info = OnnxFile(reference).read_info()
-    labels = np.arange(images) % len(info.class_names)
     runs = spread_draws("gate", labels, seeds)
     feeds = make_feeds(info.inputs, info.shape, runs, seed=seed, seeds=seeds)
     one, other = (draw_in_threads(OnnxFile(path), feeds, BATCH) for path in (reference, variant))
-    return one, other, labels, None if seeds is None else seeds.find_parents(runs)
+    return one, other, None if seeds is None else seeds.find_parents(runs)
 
 
 def _as_json(value: Any) -> Any:

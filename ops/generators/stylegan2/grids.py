@@ -29,7 +29,7 @@ class Grids:
 
 
 def plan_grids(height: int, width: int, channels: int) -> Grids:
-    """The coarsest has 4 to 7 places along the shorter side; each next one doubles the sides and halves the channels.
+    """The coarsest has 4 to 8 places along the shorter side; each next one doubles the sides and halves the channels.
 
     channels : of the finest.
     """

@@ -221,6 +221,16 @@ def test_limits_of_variants_are_part_of_the_sampler_only_where_they_are_others(k
         assert (key in stage_settings(folds, "folds")["sampler"]) == is_there
 
 
+def test_a_mend_is_part_of_the_identity_only_of_the_recipes_that_it_changed() -> None:
+    plain = parse_recipe(RESOLVED, DEMO)
+    faster = plain.model_copy(update={"sampler": plain.sampler.model_copy(update={"precision": "int8"})})
+    assert stage_settings(faster, "generator_onnx")["mends"] == [
+        "variants of the sampler are judged in the class shares of validation"
+    ]
+    assert "mends" not in stage_settings(plain, "generator_onnx")
+    assert "mends" not in stage_settings(faster, "generator")
+
+
 def test_worth_trains_on_parts_of_the_labels_and_changes_nothing_but_the_report() -> None:
     """No test image is looked at again, and what was made before the keys stays current."""
     report = stage_settings(parse_recipe(RESOLVED, DEMO), "report")["report"]

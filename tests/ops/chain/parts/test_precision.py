@@ -49,7 +49,7 @@ def add(folder: Path, precision: str, *answers: float) -> tuple[bool, list[str]]
     lines: list[str] = []
     judge = cast(Judge, Distances(*answers)) if answers else None
     sampler, scratch = find_sampler(folder), folder.parent
-    decision = add_variant(folder, sampler, precision, judge, scratch, sink=lines.append)
+    decision = add_variant(folder, sampler, precision, judge, scratch, labels=np.arange(9) % 2, sink=lines.append)
     assert read_json(folder / PRECISION) == decision
     return decision["accepted"], lines
 
@@ -84,10 +84,13 @@ def test_variants_of_seed_images_are_judged_with_their_parents(tmp_path: Path) -
     (tmp_path / "scratch").mkdir()
     judge, seeds = Distances(2.0, 2.0), draw_seeds((1, 16, 16), [0, 1, 1])
     sampler, scratch = tmp_path / "sampler.onnx", tmp_path / "scratch"
-    add_variant(tmp_path, sampler, "fp16", cast(Judge, judge), scratch, sink=lambda line: None, seeds=seeds)
+    labels = np.array([0, 0, 0, 1])
+    add_variant(
+        tmp_path, sampler, "fp16", cast(Judge, judge), scratch, labels=labels, sink=lambda line: None, seeds=seeds
+    )
     one, other = judge.parents
     assert one is not None and other is not None
-    np.testing.assert_array_equal(seeds.labels[one], np.arange(2048) % 2)
+    assert np.bincount(seeds.labels[one]).tolist() == [1536, 512], "in the class shares of the validation images"
     np.testing.assert_array_equal(one, other)
     assert set(one.tolist()) == {0, 1, 2}
 

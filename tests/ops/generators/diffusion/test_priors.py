@@ -11,8 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ops.errors import UserError
-from ops.generators.diffusion.priors import StableDiffusionPrior, UnclipPrior, make_prior
+from ops.generators.diffusion.priors import StableDiffusionPrior, UnclipPrior, build_prior
 from ops.generators.units import Unit
 from ops.imagination.gradient_check import check_gradients
 from ops.imagination.imagining import Imagination, Mode
@@ -54,7 +53,7 @@ def images() -> Tensor:
 @pytest.fixture
 def diffusion(make_generator: Callable[..., Any]) -> StableDiffusionPrior:
     generator, sampler = make_generator(mode="image", sampler={"strength": 0.5})
-    found = make_prior(generator.open(), sampler, NAMES)
+    found = build_prior(generator.open(), sampler)
     assert isinstance(found, StableDiffusionPrior)
     return found
 
@@ -62,7 +61,7 @@ def diffusion(make_generator: Callable[..., Any]) -> StableDiffusionPrior:
 @pytest.fixture
 def unclip(make_generator: Callable[..., Any]) -> UnclipPrior:
     generator, sampler = make_generator("unclip", noise_level=300)
-    found = make_prior(generator.open(), sampler, NAMES)
+    found = build_prior(generator.open(), sampler)
     assert isinstance(found, UnclipPrior)
     return found
 
@@ -156,13 +155,11 @@ def test_a_gradient_through_unclip_remembers_one_evaluation_and_is_the_same(
 
 def test_flags_and_classes_of_a_prior(make_generator: Callable[..., Any], images: Tensor) -> None:
     generator, sampler = make_generator("flagging", mode="image", sampler={"strength": 0.5})
-    prior = make_prior(generator.open(), sampler, NAMES)
+    prior = build_prior(generator.open(), sampler)
     assert isinstance(prior, StableDiffusionPrior)
     drawn, flagged = prior.finish(prior.encode(images))
     assert prior.is_checked and flagged.tolist() == [True, True]
     assert torch.equal(drawn, prior.decode(prior.encode(images)))
-    with pytest.raises(UserError, match="the scorer has the classes in another order"):
-        make_prior(generator.open(), sampler, NAMES[::-1])
     text, how = make_generator()
     with pytest.raises(ValueError, match="needs mode: image"):
-        make_prior(text.open(), how, NAMES)
+        build_prior(text.open(), how)
