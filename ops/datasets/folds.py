@@ -21,12 +21,16 @@ def assign_folds(labels: np.ndarray, folds: int, seed: int, units: np.ndarray | 
 
 
 def require_folds(sizes: Sequence[float], folds: int, key: str) -> None:
-    """UserError if `assign_folds` leaves a fold empty, for classes of `sizes` images; `key` names the number of folds.
+    """UserError if `assign_folds` leaves a fold with fewer than two images, for classes of `sizes` images.
 
-    What is left over of each class goes to the first folds, so the last one has the least.
+    `key` names the number of folds. What is left over of each class goes to the first folds, so the last one has the
+    least. Of one image nobody can say what is typical.
     """
-    if sum(size // folds for size in sizes):
+    least = sum(size // folds for size in sizes)
+    if least >= 2:
         return
+    if least:
+        raise UserError(f"{key} {folds} leaves a fold with one training image; lower it, or add images")
     largest = max(sizes, default=0)
     remedy = f"lower it to {largest:g} or less" if largest > 1 else "add images"
     raise UserError(f"{key} {folds} is more than the {largest:g} training images of the largest class; {remedy}")

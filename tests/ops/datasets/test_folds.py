@@ -71,10 +71,14 @@ def test_a_unit_that_is_a_whole_class_is_divided() -> None:
 
 @pytest.mark.parametrize("sizes", [[14, 14, 14], [2, 2], [1, 1], [3, 1], [20, 1], [5]])
 @pytest.mark.parametrize("folds", [2, 3, 14, 20])
-def test_a_number_of_folds_is_refused_where_one_would_be_empty(sizes: list[int], folds: int) -> None:
+def test_a_number_of_folds_is_refused_where_one_would_have_less_than_two_images(sizes: list[int], folds: int) -> None:
     labels = np.repeat(np.arange(len(sizes)), sizes)
-    if len(set(assign_folds(labels, folds, seed=0))) == folds:
+    least = np.bincount(assign_folds(labels, folds, seed=0), minlength=folds).min()
+    if least >= 2:
         require_folds(sizes, folds, "scorer.folds")
+    elif least == 1:
+        with pytest.raises(UserError, match=f"scorer.folds {folds} leaves a fold with one training image; lower it"):
+            require_folds(sizes, folds, "scorer.folds")
     else:
         with pytest.raises(UserError, match=f"scorer.folds {folds} is more than the {max(sizes)} training images of"):
             require_folds(sizes, folds, "scorer.folds")
