@@ -14,9 +14,9 @@ import numpy as np
 from ops.errors import DamagedData, UserError
 from ops.sources.conversion import SKIPPED, SUFFIXES, Converter
 from ops.sources.layouts import LAYOUTS
-from ops.sources.layouts.folder import find_splits, has_groups, has_subfolders, list_loose_files
+from ops.sources.layouts.folder import find_split_folders, find_splits, has_groups, has_subfolders, list_loose_files
 from ops.sources.layouts.metadata import TABLES
-from ops.sources.listing import SPLITS, Listing, check_names, find_split
+from ops.sources.listing import SPLITS, Listing, check_names
 from ops.sources.spec import SUBFOLDER, SourceSpec, SplitRule
 from ops.sources.tables import SEPARATED, describe_fault, find_tables
 
@@ -216,8 +216,7 @@ def _describe_lack(source: Path) -> str | None:
         return f"{source} {describe_fault(source)}"
     if not source.is_dir():
         return None
-    folders = [source, *sorted(path for path in source.iterdir() if path.is_dir() and find_split(path.name))]
-    for folder in folders:
+    for folder in (source, *find_split_folders(source).values()):
         if images := _count_images(folder):
             tables = [path for path in sorted(folder.iterdir()) if path.suffix in SEPARATED and path.is_file()]
             unread = f" ({'; '.join(f'{path.name} {describe_fault(path)}' for path in tables)})" if tables else ""

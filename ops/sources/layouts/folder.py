@@ -7,6 +7,7 @@ others have no labels. A pool may be read from such a folder, a source may not.
 
 from __future__ import annotations
 
+import os
 import unicodedata
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -25,12 +26,15 @@ from ops.sources.listing import (
     check_names,
     escape,
     find_split,
+    guess_split,
     read_files,
     require_files,
     require_path,
     to_texts,
 )
 from ops.sources.spec import SUBFOLDER, SourceSpec
+
+LEFT_BEHIND = (".", "__MACOSX", "@eaDir")  # beginnings of names: hidden ones, and folders of macOS and of Synology
 
 
 @dataclass(frozen=True)
@@ -102,15 +106,43 @@ def list_loose(spec: SourceSpec) -> Listing | None:
 
 
 def find_split_folders(root: Path) -> dict[str, Path]:
-    """The folder of each split that exists; UserError if two folders are of one split."""
+    """The folder of each split that exists; UserError if two folders are of one split.
+
+    Without any, folders such as `training_set` and `test_set` are the splits, if no image lies in another folder.
+    """
+    folders = [path for path in _list_visible(root) if path.is_dir()]
     found: dict[str, Path] = {}
-    for folder in _list_visible(root):
-        split = find_split(folder.name) if folder.is_dir() else None
+    for folder in folders:
+        split = find_split(folder.name)
         if split in found:
             raise UserError(f"{root} has both {found[split].name} and {folder.name}; expected one of the two")
         if split is not None:
             found[split] = folder
+    found = found or _guess_split_folders(folders)
     return {split: found[split] for split in SPLITS if split in found}
+
+
+def _guess_split_folders(folders: list[Path]) -> dict[str, Path]:
+    """Two or three folders whose names say more than a split, such as `train2017`; none if that is not clear."""
+    guesses = {folder: guess_split(folder.name) for folder in folders}
+    found = {split: folder for folder, split in guesses.items() if split is not None}
+    others = [folder for folder, split in guesses.items() if split is None]
+    is_clear = "train" in found and 1 < len(found) == len(folders) - len(others)
+    return found if is_clear and not any(list_images(folder) for folder in others) else {}
+
+
+def list_images(folder: Path) -> list[Path]:
+    """The files in a folder and below it that are images by their suffix; links to folders are not followed."""
+    return [path for path in list_all(folder) if path.suffix.lower() in SUFFIXES]
+
+
+def list_all(folder: Path) -> list[Path]:
+    """The files in a folder and below it, without what systems leave behind."""
+    found = []
+    for top, below, names in os.walk(folder):
+        below[:] = [name for name in below if not name.startswith(LEFT_BEHIND)]
+        found += [Path(top, name) for name in sorted(names) if not name.startswith(LEFT_BEHIND)]
+    return sorted(found)
 
 
 def find_splits(root: Path) -> dict[str, Path]:
@@ -179,8 +211,8 @@ def _list_split(classes: Mapping[str, ClassFolder], spec: SourceSpec) -> Listing
 
 
 def _list_visible(folder: Path) -> list[Path]:
-    """Without what systems leave behind: names that begin with a dot, and folders of macOS and of Synology."""
-    return sorted(path for path in folder.iterdir() if not path.name.startswith((".", "__MACOSX", "@eaDir")))
+    """Without what systems leave behind."""
+    return sorted(path for path in folder.iterdir() if not path.name.startswith(LEFT_BEHIND))
 
 
 def _is_image(path: Path) -> bool:
