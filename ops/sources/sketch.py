@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from ops.errors import DamagedData, UserError
+from ops.sources.ambiguity import require_images, require_one_reading
 from ops.sources.conversion import SKIPPED, SUFFIXES, Converter
 from ops.sources.layouts import LAYOUTS
 from ops.sources.layouts.folder import find_split_folders, find_splits, has_groups, has_subfolders, list_loose_files
@@ -73,6 +74,7 @@ def sketch_source(source: Path, name: str, licence: str, size: int | None = None
     counts = np.bincount(train.labels, minlength=len(train.class_names))
     if len(counts) < 2 or not counts.all():
         raise UserError(f"{source}: {_describe_lone(source, spec, train, counts)}")
+    require_images(spec, listings)
     missing = {split: share for split, share in DRAWN_SHARES.items() if split not in listings}
     if missing:
         spec = spec.model_copy(update={"split": SplitRule.model_validate(missing)})
@@ -145,6 +147,8 @@ def recognise_source(source: Path, name: str, licence: str) -> SourceSpec:
     kind = find_kind(source)
     place, keys = _describe_table(source) if kind == "metadata" else (source, {})
     spec = SourceSpec(name=name, kind=kind, path=str(place.resolve()), licence=licence, **keys)  # type: ignore[arg-type]
+    if source.is_dir():
+        require_one_reading(spec)
     if kind == "folder" and has_groups(spec, len(SPLITS)):
         return spec.model_copy(update={"group": SUBFOLDER})
     return spec

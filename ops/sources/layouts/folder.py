@@ -57,7 +57,7 @@ class ClassFolder:
 
 def recognise(root: Path) -> bool:
     """Whether the folder has class folders that are not empty, directly or in split folders."""
-    return root.is_dir() and any(_list_visible(folder) for _, folder in _find_class_folders(root))
+    return root.is_dir() and any(list_visible(folder) for _, folder in find_class_folders(root))
 
 
 def list_files(spec: SourceSpec) -> list[Path]:
@@ -93,7 +93,7 @@ def list_loose_files(spec: SourceSpec) -> list[Path] | None:
     """The image files that lie directly in a folder without other folders, sorted by name; None for any other path."""
     if spec.kind != "folder" or not spec.root.is_dir():
         return None
-    entries = _list_visible(spec.root)
+    entries = list_visible(spec.root)
     if any(path.is_dir() for path in entries):
         return None
     return require_files(path for path in entries if _is_image(path))
@@ -110,7 +110,7 @@ def find_split_folders(root: Path) -> dict[str, Path]:
 
     Without any, folders such as `training_set` and `test_set` are the splits, if no image lies in another folder.
     """
-    folders = [path for path in _list_visible(root) if path.is_dir()]
+    folders = [path for path in list_visible(root) if path.is_dir()]
     found: dict[str, Path] = {}
     for folder in folders:
         split = find_split(folder.name)
@@ -149,17 +149,18 @@ def find_splits(root: Path) -> dict[str, Path]:
     """The folder of class folders of each split; all is train where there are no splits, or where a folder that is
     called like one is a class itself: it has no folders, and there are folders beside it."""
     splits = find_split_folders(root)
-    beside = [path for path in _list_visible(root) if path.is_dir() and path not in splits.values()]
-    if beside and not any(child.is_dir() for folder in splits.values() for child in _list_visible(folder)):
+    beside = [path for path in list_visible(root) if path.is_dir() and path not in splits.values()]
+    if beside and not any(child.is_dir() for folder in splits.values() for child in list_visible(folder)):
         return {"train": root}
     return splits or {"train": root}
 
 
-def _find_class_folders(root: Path) -> list[tuple[str, Path]]:
+def find_class_folders(root: Path) -> list[tuple[str, Path]]:
+    """The split and the folder of each class folder."""
     return [
         (split, child)
         for split, folder in find_splits(root).items()
-        for child in _list_visible(folder)
+        for child in list_visible(folder)
         if child.is_dir()
     ]
 
@@ -170,7 +171,7 @@ def _find_images(spec: SourceSpec) -> dict[str, dict[str, ClassFolder]]:
     if not root.is_dir():
         raise UserError(f"{root} is a file; expected a folder of class folders")
     found: dict[str, dict[str, ClassFolder]] = {split: {} for split in find_splits(root)}
-    for split, folder in _find_class_folders(root):
+    for split, folder in find_class_folders(root):
         name = unicodedata.normalize("NFC", folder.name)
         check_names(spec, [name])
         if name in found[split]:
@@ -186,7 +187,7 @@ def _walk(folder: Path, above: tuple[Path, ...] = ()) -> Iterator[Path]:
     """All files below a class folder. UserError for the folder of a split, and for a link to a folder `above` it."""
     if (real := folder.resolve()) in above:
         raise UserError(f"{escape(folder)} links to a folder that it lies in; remove the link")
-    for path in _list_visible(folder):
+    for path in list_visible(folder):
         if not path.is_dir():
             yield path
         elif find_split(path.name):
@@ -210,8 +211,8 @@ def _list_split(classes: Mapping[str, ClassFolder], spec: SourceSpec) -> Listing
     )
 
 
-def _list_visible(folder: Path) -> list[Path]:
-    """Without what systems leave behind."""
+def list_visible(folder: Path) -> list[Path]:
+    """What lies in a folder, without what systems leave behind, sorted."""
     return sorted(path for path in folder.iterdir() if not path.name.startswith(LEFT_BEHIND))
 
 

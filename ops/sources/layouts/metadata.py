@@ -42,10 +42,17 @@ def recognise(root: Path) -> bool:
     return tables or bool(find_tables(root))
 
 
-def list_files(spec: SourceSpec) -> list[Path]:
+def find_images(spec: SourceSpec) -> tuple[dict[str, Path], set[Path]]:
+    """The table of each split, and the paths that they name."""
     tables = _find_tables(spec)
     rows = {split: _read_rows(table, spec) for split, table in tables.items()}
-    images = {path for split, table in tables.items() for path in locate_images(table, rows[split][spec.file_name])}
+    return tables, {
+        path for split, table in tables.items() for path in locate_images(table, rows[split][spec.file_name])
+    }
+
+
+def list_files(spec: SourceSpec) -> list[Path]:
+    tables, images = find_images(spec)
     for path in sorted(images):
         if not is_file(path):
             fault = "is not a file" if os.path.exists(path) else "does not exist"
