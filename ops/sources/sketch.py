@@ -6,7 +6,7 @@ It decodes a sample of each split only. Faults in the other images are found whe
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -16,10 +16,11 @@ from ops.sources.ambiguity import require_images, require_one_reading
 from ops.sources.conversion import SKIPPED, SUFFIXES, Converter
 from ops.sources.layouts import LAYOUTS
 from ops.sources.layouts.folder import find_split_folders, find_splits, has_groups, has_subfolders, list_loose_files
-from ops.sources.layouts.metadata import TABLES
+from ops.sources.layouts.metadata import TABLES, read_tables
 from ops.sources.listing import SPLITS, Listing, check_names
 from ops.sources.spec import SUBFOLDER, SourceSpec, SplitRule
-from ops.sources.tables import SEPARATED, describe_fault, find_tables
+from ops.sources.table_splits import find_split_column, join_names
+from ops.sources.tables import SEPARATED, Table, describe_fault, find_tables
 
 SAMPLE = 1000  # images per split that are decoded
 MAX_SIDE = 128  # pixels; images of one size up to this are used as they are
@@ -147,6 +148,8 @@ def recognise_source(source: Path, name: str, licence: str) -> SourceSpec:
     kind = find_kind(source)
     place, keys = _describe_table(source) if kind == "metadata" else (source, {})
     spec = SourceSpec(name=name, kind=kind, path=str(place.resolve()), licence=licence, **keys)  # type: ignore[arg-type]
+    if kind == "metadata":
+        spec = _describe_columns(spec)
     if source.is_dir():
         require_one_reading(spec)
     if kind == "folder" and has_groups(spec, len(SPLITS)):
@@ -201,6 +204,8 @@ def _describe_table(source: Path) -> tuple[Path, dict[str, str]]:
     tables = find_tables(source)
     if not tables:
         return source, {}  # metadata.* with the default columns, or with a fault that reading it reports
+    if len(tables) > 1 and (joined := join_names([table.path.name for table in tables])) and _are_alike(tables):
+        tables = [replace(tables[0], path=source / joined)]
     if len(tables) > 1:
         names = ", ".join(table.path.name for table in tables)
         raise UserError(
@@ -212,6 +217,19 @@ def _describe_table(source: Path) -> tuple[Path, dict[str, str]]:
         if column != key:
             keys[key] = column
     return table.path.parent, keys
+
+
+def _describe_columns(spec: SourceSpec) -> SourceSpec:
+    """The description with the column of the table that gives the splits, if it has another name than `split`."""
+    frames = read_tables(spec)
+    if list(frames) != ["train"] or spec.split_column in frames["train"].columns:
+        return spec
+    column = find_split_column(frames["train"])
+    return spec if column is None else spec.model_copy(update={"split_column": column})
+
+
+def _are_alike(tables: list[Table]) -> bool:
+    return len({(table.file_name, table.label) for table in tables}) == 1
 
 
 def _describe_lack(source: Path) -> str | None:

@@ -1,7 +1,8 @@
 """Images with a table: `metadata.csv`, `.jsonl` or `.parquet` with `file_name` and a label, or another named table.
 
-Either one table at the top, optionally with a column `split`, or one in each of the folders train, val and test, as
-in Hugging Face's image folders. A bare name in the table, with or without the file's suffix, may lie deeper below it.
+Either one table at the top, optionally with a column `split`, or one of each split there, as `table: "{split}.csv"`,
+or one in each of the folders train, val and test, as in Hugging Face's image folders. A bare name in the table, with or
+without the file's suffix, may lie deeper below it.
 """
 
 from __future__ import annotations
@@ -16,10 +17,8 @@ import polars as pl
 from ops.errors import DamagedData, UserError
 from ops.sources.layouts.folder import find_split_folders
 from ops.sources.listing import (
-    SPLITS,
     Layout,
     Listing,
-    find_split,
     is_file,
     name_labels,
     read_files,
@@ -28,6 +27,7 @@ from ops.sources.listing import (
     to_texts,
 )
 from ops.sources.spec import SourceSpec
+from ops.sources.table_splits import PLACE, divide, find_split_tables
 from ops.sources.tables import SEPARATED, find_tables, locate_images, read_separated
 
 TABLES = ("metadata.csv", "metadata.jsonl", "metadata.parquet")
@@ -67,8 +67,8 @@ def list_splits(spec: SourceSpec) -> dict[str, Listing]:
         frame = _read_rows(table, spec)
         paths = [str(path) for path in locate_images(table, frame[spec.file_name])]
         frames[split] = frame.with_columns(_path=pl.Series(paths, dtype=pl.String))
-    if list(frames) == ["train"] and "split" in frames["train"].columns:
-        frames = _divide(frames["train"], tables["train"])
+    if list(frames) == ["train"] and (column := _find_column(frames["train"], tables["train"], spec)):
+        frames = divide(frames["train"], column, tables["train"])
     columns = {
         split: _read_labels(frame[spec.label], tables.get(split, next(iter(tables.values()))))
         for split, frame in frames.items()
@@ -79,6 +79,20 @@ def list_splits(spec: SourceSpec) -> dict[str, Listing]:
 
     names, labels = name_labels(columns, spec, name)
     return {split: _list_frame(frame, names, labels[split], spec) for split, frame in frames.items()}
+
+
+def read_tables(spec: SourceSpec) -> dict[str, pl.DataFrame]:
+    """The table of each split; one table of all images counts as train's."""
+    return {split: _read_rows(table, spec) for split, table in _find_tables(spec).items()}
+
+
+def _find_column(frame: pl.DataFrame, table: Path, spec: SourceSpec) -> str | None:
+    """The column of the splits that the table has; UserError if it lacks the one that is described."""
+    if spec.split_column in frame.columns or spec.split_column is None:
+        return spec.split_column
+    if "split_column" in spec.model_fields_set:
+        raise UserError(f"{table} has no column {spec.split_column}; it has {', '.join(frame.columns)}")
+    return None
 
 
 def _read_labels(column: pl.Series, table: Path) -> np.ndarray:
@@ -98,6 +112,8 @@ def _list_frame(frame: pl.DataFrame, names: tuple[str, ...], labels: np.ndarray,
 def _find_tables(spec: SourceSpec) -> dict[str, Path]:
     """The table of each split; a table at the top counts as train's."""
     root = require_path(spec, "a folder with metadata.csv, .jsonl or .parquet in it")
+    if spec.table and PLACE in spec.table and (tables := find_split_tables(root, spec.table)):
+        return tables
     names = (spec.table,) if spec.table else TABLES
     folders = {"train": root} if any((root / name).is_file() for name in names) else find_split_folders(root)
     found = {}
@@ -138,19 +154,6 @@ def _read_rows(table: Path, spec: SourceSpec) -> pl.DataFrame:
         if Path(name).is_absolute() or ".." in Path(name).parts:
             raise UserError(f"{table}, row {row}: {name!r} leads out of the folder; allowed: names below it")
     return frame
-
-
-def _divide(frame: pl.DataFrame, table: Path) -> dict[str, pl.DataFrame]:
-    """The rows of each split, by the column `split`."""
-    wanted = {value: find_split(str(value)) for value in frame["split"].unique().to_list()}
-    for value, split in wanted.items():
-        if split is None:
-            raise UserError(f"{table}: the column split holds {value!r}; allowed: train, validation (or val), test")
-    return {
-        split: part
-        for split in SPLITS
-        if (part := frame.filter(pl.col("split").is_in([v for v, s in wanted.items() if s == split]))).height
-    }
 
 
 LAYOUT = Layout(recognise, list_files, list_splits)
