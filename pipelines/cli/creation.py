@@ -35,6 +35,7 @@ def init_workspace(
 def _describe_source(made: "Created") -> None:
     """Print what was found in the images, and which files say so."""
     from ops.sources.layouts.folder import list_subfolders
+    from ops.sources.observations import WARNING, observe
     from ops.sources.sketch import count_loose_images
 
     assert made.sketch is not None
@@ -45,6 +46,8 @@ def _describe_source(made: "Created") -> None:
     where = f"sources/{made.name}.yaml"
     if loose := count_loose_images(spec):
         click.echo(f"not used: {loose} image{'s' * (loose > 1)} beside the class folders, which have no class")
+    for sentence in observe(spec):
+        click.echo(sentence, err=sentence.startswith(WARNING))
     folders = list_subfolders(spec) if spec.kind == "folder" else []
     if folders and len(folders[0]) > 1 and all(names == folders[0] for names in folders):
         names = sorted(folders[0])
