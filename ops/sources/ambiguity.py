@@ -13,7 +13,7 @@ from ops.sources.layouts import metadata
 from ops.sources.layouts.folder import find_class_folders, find_split_folders, find_splits, list_images, list_visible
 from ops.sources.listing import Listing
 from ops.sources.spec import SourceSpec
-from ops.sources.tables import SEPARATED
+from ops.sources.tables import is_separated
 
 # Names of folders with pictures that are no images of a class, or of which the folder says no class.
 ASIDE = (
@@ -83,7 +83,7 @@ def _require_whole_table(spec: SourceSpec) -> None:
     if not unnamed:
         return
     table = next(iter(tables.values()))
-    alone = len(tables) == 1 and table.parent == spec.root and table.suffix in SEPARATED
+    alone = len(tables) == 1 and table.parent == spec.root and is_separated(table)
     way = f"give --source {table}" if alone else "move the other images elsewhere"
     raise UserError(
         f"{spec.root} has folders of images ({name_some(list(folders))}), and {table.name} does not name {unnamed} of"

@@ -12,17 +12,16 @@ from pathlib import Path
 
 from ops.sources.ambiguity import ASIDE, list_beside, name_some
 from ops.sources.conversion import SUFFIXES
-from ops.sources.layouts import metadata, npz
+from ops.sources.layouts import PACKED_KINDS, metadata, npz
 from ops.sources.layouts.arrays import list_arrays
 from ops.sources.layouts.folder import find_class_folders, list_all, list_images, list_visible
 from ops.sources.listing import find_split
 from ops.sources.spec import SourceSpec
 from ops.sources.table_splits import join_names
-from ops.sources.tables import SEPARATED
+from ops.sources.tables import is_separated
 
 WARNING = "warning: "  # begins a sentence about what is probably wrong
 PACKED = (".zip", ".tar", ".gz", ".tgz", ".npz", ".7z", ".rar")
-PACKED_KINDS = ("npz", "zip", "webdataset")
 _LEFT_BEHIND = ("thumbs.db", "desktop.ini")  # by Windows, in lower case
 _MASK = re.compile(r"(.+?)[ _-]*(?:mask|seg|segmentation|annotation|groundtruth|gt)(?:[ _-]*\d+)?", re.I)
 
@@ -105,7 +104,7 @@ def _observe_tables(spec: SourceSpec) -> list[str]:
     used = sorted({table.name for table in tables.values()})
     if count := sum(path not in named for path in list_images(spec.root)):
         told.append(f"not used: {count} image{'s' * (count > 1)} that {', '.join(used)} does not name")
-    names = [path.name for path in list_visible(spec.root) if path.suffix in SEPARATED and path not in tables.values()]
+    names = [path.name for path in list_visible(spec.root) if is_separated(path) and path not in tables.values()]
     others = [name for name in names if join_names([used[0], name])]
     if others:
         told.append(

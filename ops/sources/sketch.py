@@ -11,16 +11,24 @@ from pathlib import Path
 
 import numpy as np
 
-from ops.errors import DamagedData, UserError
+from ops.errors import DamagedData, GrowsetError, UserError
 from ops.sources.ambiguity import require_images, require_one_reading
 from ops.sources.conversion import SKIPPED, SUFFIXES, Converter
-from ops.sources.layouts import LAYOUTS
-from ops.sources.layouts.folder import find_split_folders, find_splits, has_groups, has_subfolders, list_loose_files
+from ops.sources.layouts import LAYOUTS, PACKED_KINDS
+from ops.sources.layouts.folder import (
+    find_class_folders,
+    find_split_folders,
+    find_splits,
+    has_groups,
+    has_subfolders,
+    list_images,
+    list_loose_files,
+)
 from ops.sources.layouts.metadata import TABLES, read_tables
 from ops.sources.listing import SPLITS, Listing, check_names
 from ops.sources.spec import SUBFOLDER, SourceSpec, SplitRule
 from ops.sources.table_splits import find_split_column, join_names
-from ops.sources.tables import SEPARATED, Table, describe_fault, find_tables
+from ops.sources.tables import Table, describe_fault, find_tables, is_separated
 
 SAMPLE = 1000  # images per split that are decoded
 MAX_SIDE = 128  # pixels; images of one size up to this are used as they are
@@ -104,7 +112,7 @@ def _describe_lone(source: Path, spec: SourceSpec, train: Listing, counts: np.nd
         return f"{lone}; if the folders in it are the classes, name it instead: {source / only}"
     if len(empty):
         return f"class {train.class_names[int(empty[0])]} has no images in train; every class needs some"
-    return lone + _ADVICE
+    return lone + _describe_tables(source) + _ADVICE
 
 
 def _can_divide(spec: SourceSpec, listings: Mapping[str, Listing]) -> bool:
@@ -178,7 +186,7 @@ def recognise_unlabelled(source: Path, name: str, licence: str) -> SourceSpec:
 def find_kind(source: Path) -> str:
     """The first layout that recognises the path; UserError, listing all layouts, if none does."""
     for kind, layout in LAYOUTS.items():
-        if layout.recognise(source):
+        if layout.recognise(source) and not (kind in PACKED_KINDS and _is_beside_folders(source, kind)):
             return kind
     if lack := _describe_lack(source):
         raise UserError(lack)
@@ -186,6 +194,17 @@ def find_kind(source: Path) -> str:
         f"{source} has no known layout; allowed: folders of class folders, or {', '.join(sorted(LAYOUTS))};"
         " `growset docs bring-your-own-data` shows them"
     )
+
+
+def _is_beside_folders(source: Path, kind: str) -> bool:
+    """Whether archives lie beside folders of images and hold something else, such as the same images packed."""
+    if not source.is_dir() or not any(list_images(folder) for _, folder in find_class_folders(source)):
+        return False
+    try:
+        LAYOUTS[kind].list_splits(SourceSpec(name="archives", kind=kind, path=str(source.resolve()), licence="unknown"))  # type: ignore[arg-type]
+    except GrowsetError:
+        return True
+    return False
 
 
 def count_loose_images(spec: SourceSpec) -> int:
@@ -234,17 +253,30 @@ def _are_alike(tables: list[Table]) -> bool:
 
 def _describe_lack(source: Path) -> str | None:
     """What a folder of images without classes lacks, or a table, as a sentence; None for anything else."""
-    if source.suffix in SEPARATED and source.is_file():
+    if is_separated(source):
         return f"{source} {describe_fault(source)}"
     if not source.is_dir():
         return None
     for folder in (source, *find_split_folders(source).values()):
         if images := _count_images(folder):
-            tables = [path for path in sorted(folder.iterdir()) if path.suffix in SEPARATED and path.is_file()]
-            unread = f" ({'; '.join(f'{path.name} {describe_fault(path)}' for path in tables)})" if tables else ""
             count = f"{images} image{'s' * (images > 1)}"
-            return f"{folder} has {count} side by side, and nothing says of which class each is{unread}{_ADVICE}"
+            return (
+                f"{folder} has {count} side by side, and nothing says of which class each is{_describe_tables(folder)}"
+                f"{_ADVICE}"
+            )
     return f"{source} is empty" if not any(source.iterdir()) else None
+
+
+def _describe_tables(folder: Path) -> str:
+    """Why each table in a folder names no images and labels, in brackets; other texts are named as not read."""
+    if not folder.is_dir():
+        return ""
+    paths = sorted(path for path in folder.iterdir() if path.is_file())
+    faults = [f"{path.name} {describe_fault(path)}" for path in paths if is_separated(path)]
+    faults += [
+        f"{path.name} is not read" for path in paths if path.suffix.lower() in (".json", ".xlsx", ".xls", ".txt")
+    ]
+    return f" ({'; '.join(faults[:5])})" if faults else ""
 
 
 def _probe(listing: Listing, converter: Converter) -> list[tuple[int, ...]]:

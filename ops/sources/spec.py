@@ -95,7 +95,7 @@ class SourceSpec(Section):
     )
     table: str | None = Field(
         None,
-        pattern=r"^[^/\\]+\.(csv|tsv|jsonl|parquet)$",
+        pattern=r"^[^/\\]+\.(?i:csv|tsv|jsonl|parquet)$",
         description="file of the table, such as labels.csv, or `{split}.csv` for train.csv, val.csv and test.csv"
         " (metadata); null: metadata.csv, .jsonl or .parquet",
     )

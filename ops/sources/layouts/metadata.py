@@ -28,7 +28,7 @@ from ops.sources.listing import (
 )
 from ops.sources.spec import SourceSpec
 from ops.sources.table_splits import PLACE, divide, find_split_tables
-from ops.sources.tables import SEPARATED, find_tables, locate_images, read_separated
+from ops.sources.tables import find_tables, is_separated, locate_images, read_separated
 
 TABLES = ("metadata.csv", "metadata.jsonl", "metadata.parquet")
 
@@ -131,7 +131,7 @@ def _find_tables(spec: SourceSpec) -> dict[str, Path]:
 def _read_rows(table: Path, spec: SourceSpec) -> pl.DataFrame:
     try:
         content = io.BytesIO(table.read_bytes())  # Polars would read a path as a pattern
-        if table.suffix in SEPARATED:
+        if is_separated(table):
             frame = read_separated(content, texts=(spec.file_name,))
         elif table.suffix == ".jsonl":
             frame = pl.read_ndjson(content, infer_schema_length=None)

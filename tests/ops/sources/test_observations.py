@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tarfile
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -69,6 +71,21 @@ def test_arrays_and_images_beside_an_archive(tmp_path: Path) -> None:
     np.savez(tmp_path / "all.npz", x=images, y=labels)
     write(tmp_path, *ANIMALS)
     assert observe(recognise_source(tmp_path, "a", "CC0")) == ["not read: 8 images beside the archives"]
+
+
+@pytest.mark.parametrize("name", ["features.npz", "train.zip", "backup.tar"])
+def test_an_archive_of_something_else_does_not_hide_folders(tmp_path: Path, name: str) -> None:
+    write(tmp_path, *(f"train/{animal}" for animal in ANIMALS), *(f"test/{animal}" for animal in ANIMALS))
+    if name.endswith(".npz"):
+        np.savez(tmp_path / name, features=np.zeros((4, 64)))
+    elif name.endswith(".zip"):
+        with zipfile.ZipFile(tmp_path / name, "w") as packed:
+            packed.write(tmp_path / "train/cats/0.png", "train/cats/0.png")
+    else:
+        with tarfile.open(tmp_path / name, "w") as stored:
+            stored.add(tmp_path / "train", "train")
+    spec = recognise_source(tmp_path, "animals", "CC0")
+    assert (spec.kind, observe(spec)) == ("folder", [f"not read: {name} beside the folders"])
 
 
 def test_init_and_inspect_print_them(tmp_path: Path) -> None:
