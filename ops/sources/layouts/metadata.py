@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import io
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +20,7 @@ from ops.sources.layouts.folder import find_split_folders
 from ops.sources.listing import (
     Layout,
     Listing,
+    Piece,
     is_file,
     name_labels,
     read_files,
@@ -53,11 +55,7 @@ def find_images(spec: SourceSpec) -> tuple[dict[str, Path], set[Path]]:
 
 def list_files(spec: SourceSpec) -> list[Path]:
     tables, images = find_images(spec)
-    for path in sorted(images):
-        if not is_file(path):
-            fault = "is not a file" if os.path.exists(path) else "does not exist"
-            raise DamagedData(f"{path} {fault}, but the metadata names it")
-    return [*tables.values(), *require_files(sorted(images))]
+    return [*tables.values(), *_require_named(sorted(images))]
 
 
 def list_splits(spec: SourceSpec) -> dict[str, Listing]:
@@ -106,7 +104,26 @@ def _read_labels(column: pl.Series, table: Path) -> np.ndarray:
 def _list_frame(frame: pl.DataFrame, names: tuple[str, ...], labels: np.ndarray, spec: SourceSpec) -> Listing:
     files = [Path(path) for path in frame["_path"]]
     groups = None if spec.group is None else to_texts(frame[spec.group], spec.root)
-    return Listing(names, labels, lambda indices: read_files(files, indices), groups)
+    return Listing(names, labels, lambda indices: _load(files, indices), groups)
+
+
+def _load(files: list[Path], indices: np.ndarray) -> Iterator[Piece]:
+    _require_named([files[index] for index in indices])
+    return read_files(files, indices)
+
+
+def _require_named(paths: list[Path]) -> list[Path]:
+    """The paths that a table names, checked as by `require_files`; DamagedData for one that is no file."""
+    for path in paths:
+        if not is_file(path):
+            fault = "is not a file" if os.path.exists(path) else "does not exist"
+            raise DamagedData(f"{path} {fault}, but the metadata names it; add the file, or correct the table's row")
+    return require_files(paths)
+
+
+def _name_row(table: Path, row: int) -> str:
+    """The place of row 0, 1, … of a table; people count the rows of a spreadsheet from its header on."""
+    return f"{table}, row {row + 1} below the header" if is_separated(table) else f"{table}, row {row}"
 
 
 def _find_tables(spec: SourceSpec) -> dict[str, Path]:
@@ -143,16 +160,16 @@ def _read_rows(table: Path, spec: SourceSpec) -> pl.DataFrame:
         if column not in frame.columns:
             raise UserError(f"{table} has no column {column}; it has {', '.join(frame.columns)}")
         if column != spec.group and frame[column].null_count():
-            raise DamagedData(f"{table}, row {frame[column].is_null().arg_max()}: {column} is missing")
+            raise DamagedData(f"{_name_row(table, frame[column].is_null().arg_max() or 0)}: {column} is missing")
     if frame[spec.file_name].dtype != pl.String:
         raise UserError(
             f"{table}: {spec.file_name} is {frame[spec.file_name].dtype.base_type()}; allowed: names of files, as texts"
         )
     for row, name in enumerate(frame[spec.file_name]):
         if "\0" in name:
-            raise UserError(f"{table}, row {row}: {name!a} holds a zero character; allowed: names of files")
+            raise UserError(f"{_name_row(table, row)}: {name!a} holds a zero character; allowed: names of files")
         if Path(name).is_absolute() or ".." in Path(name).parts:
-            raise UserError(f"{table}, row {row}: {name!r} leads out of the folder; allowed: names below it")
+            raise UserError(f"{_name_row(table, row)}: {name!r} leads out of the folder; allowed: names below it")
     return frame
 
 

@@ -94,6 +94,10 @@ def test_two_images_of_one_name_are_refused_and_a_path_is_never_replaced_by_anot
     spec = SourceSpec.model_validate({**keys, **columns})
     with pytest.raises(DamagedData, match=r"a/000\.png does not exist, but the metadata names it"):
         hash_source(spec)
+    with pytest.raises(
+        DamagedData, match=r"does not exist, but the metadata names it; add the file, or correct the ta"
+    ):
+        read_source(spec)
 
 
 def test_several_tables_are_named_and_one_can_be_chosen(tmp_path: Path) -> None:
@@ -121,7 +125,7 @@ def test_rows_without_any_value_at_the_end_are_left_out(tmp_path: Path, ending: 
     assert read_back(sketch_source(tmp_path, "leaves", "CC0").spec) == {i: LABELS[i % 2] for i in range(20)}
     with (tmp_path / "labels.csv").open("a", newline="") as stream:
         stream.write(",oak\n")
-    with pytest.raises(DamagedData, match=r"labels\.csv, row 20: file is missing"):
+    with pytest.raises(DamagedData, match=r"labels\.csv, row 21 below the header: file is missing"):
         sketch_source(tmp_path, "leaves", "CC0")
 
 
