@@ -54,6 +54,10 @@ GROUP = """
 # All images of one folder within a class folder get the same split; null: each image may be drawn by itself.
 group: {group}
 """
+GROUP_COLUMN = """
+# All images with one value in this column of the table get the same split; null: each image may be drawn by itself.
+group: {group}
+"""
 SIZE = """
 # Every image is resized to this side in pixels and its middle cropped; `fit: pad` and `fit: stretch` are alternatives.
 size: {size}
@@ -135,7 +139,9 @@ def render_description(spec: SourceSpec, path: str) -> str:
     if columns:
         text += COLUMNS.format(columns="\n".join(f"{key}: {_quote(value)}" for key, value in columns.items()))
     if spec.group is not None:
-        text += GROUP.format(group=spec.group)
+        text += (
+            GROUP.format(group=spec.group) if spec.kind == "folder" else GROUP_COLUMN.format(group=_quote(spec.group))
+        )
     if spec.size is not None:
         text += SIZE.format(size=spec.size)
     if spec.background is not None:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from ops.sources.ambiguity import ASIDE, list_beside, name_some
 from ops.sources.conversion import SUFFIXES
+from ops.sources.grouping import find_group_column, find_shared
 from ops.sources.layouts import PACKED_KINDS, metadata, npz
 from ops.sources.layouts.arrays import list_arrays
 from ops.sources.layouts.folder import find_class_folders, list_all, list_images, list_visible
@@ -41,7 +42,7 @@ def observe(spec: SourceSpec) -> list[str]:
             *_observe_masks([path for path in files if path.suffix.lower() in SUFFIXES]),
         ]
     if spec.kind == "metadata":
-        return [*_observe_tables(spec), *_observe_packed(spec.root)]
+        return [*_observe_tables(spec), *_observe_groups(spec), *_observe_packed(spec.root)]
     if spec.kind in PACKED_KINDS:
         count = len(list_images(spec.root)) if spec.root.is_dir() else 0
         beside = [f"not read: {count} image{'s' * (count > 1)} beside the archives"] if count else []
@@ -112,6 +113,25 @@ def _observe_tables(spec: SourceSpec) -> list[str]:
             f" `table: '{join_names([used[0], others[0]])}'`"
         )
     return told
+
+
+def _observe_groups(spec: SourceSpec) -> list[str]:
+    """A column of patients or the like that does not keep their images together."""
+    frames = metadata.read_tables(spec)
+    if (
+        spec.group is not None
+        or "train" not in frames
+        or not (column := find_group_column(frames["train"], spec.label))
+    ):
+        return []
+    if any(column not in frame.columns for frame in frames.values()):
+        return []
+    if shared := find_shared(metadata.list_splits(spec.model_copy(update={"group": column}))):
+        return [
+            f"{WARNING}images of one {column} lie in several splits (such as {sorted(shared)[0]}), which flatters the"
+            f" result; with `group: {column}` a run refuses that"
+        ]
+    return [f"{WARNING}images of one {column} may be drawn into several splits; `group: {column}` keeps them together"]
 
 
 def _observe_arrays(spec: SourceSpec) -> list[str]:

@@ -5,7 +5,6 @@ It decodes a sample of each split only. Faults in the other images are found whe
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -14,6 +13,7 @@ import numpy as np
 from ops.errors import DamagedData, GrowsetError, UserError
 from ops.sources.ambiguity import require_images, require_one_reading
 from ops.sources.conversion import SKIPPED, SUFFIXES, Converter
+from ops.sources.grouping import can_divide, find_group_column
 from ops.sources.layouts import LAYOUTS, PACKED_KINDS
 from ops.sources.layouts.folder import (
     find_class_folders,
@@ -88,7 +88,7 @@ def sketch_source(source: Path, name: str, licence: str, size: int | None = None
     if missing:
         spec = spec.model_copy(update={"split": SplitRule.model_validate(missing)})
         counts = np.maximum(1, np.round(counts * (1 - sum(missing.values())))).astype(int)
-    if spec.kind == "folder" and spec.group is not None and not _can_divide(spec, listings):
+    if spec.group is not None and not can_divide(spec.split, listings):
         spec = spec.model_copy(update={"group": None})
     probe = Converter(spec.model_copy(update={"background": "white", "skip_damaged": True}))
     shapes = np.array([shape for listing in listings.values() for shape in _probe(listing, probe)])
@@ -113,32 +113,6 @@ def _describe_lone(source: Path, spec: SourceSpec, train: Listing, counts: np.nd
     if len(empty):
         return f"class {train.class_names[int(empty[0])]} has no images in train; every class needs some"
     return lone + _describe_tables(source) + _ADVICE
-
-
-def _can_divide(spec: SourceSpec, listings: Mapping[str, Listing]) -> bool:
-    """Whether the splits can be drawn with whole groups, so that test has two at least."""
-    from ops.datasets.splits import assign_splits  # imports scipy, which takes a tenth of a second
-
-    groups = {split: _name_groups(listing) for split, listing in listings.items()}
-    if spec.split is None or spec.split.test is None:
-        test = groups["test"]
-    else:
-        train, shares = listings["train"], {"validation": spec.split.validation or 0.0, "test": spec.split.test}
-        keys = [str(number) for number in range(len(train.labels))]
-        try:
-            drawn = assign_splits(
-                train.labels, keys, **shares, seed=0, groups=groups["train"], class_names=train.class_names
-            )
-        except UserError:
-            return False
-        test = [group for group, place in zip(groups["train"], drawn, strict=True) if place == SPLITS.index("test")]
-    return len(set(test)) > 1
-
-
-def _name_groups(listing: Listing) -> list[str]:
-    """The group of each image; one that is in none is a group of its own."""
-    assert listing.groups is not None
-    return [group or f"/{number}" for number, group in enumerate(listing.groups.tolist())]
 
 
 def _choose_side(shapes: np.ndarray) -> int | None:
@@ -239,12 +213,12 @@ def _describe_table(source: Path) -> tuple[Path, dict[str, str]]:
 
 
 def _describe_columns(spec: SourceSpec) -> SourceSpec:
-    """The description with the column of the table that gives the splits, if it has another name than `split`."""
+    """The description with the columns of the table that give groups, and splits by another name than `split`."""
     frames = read_tables(spec)
-    if list(frames) != ["train"] or spec.split_column in frames["train"].columns:
-        return spec
-    column = find_split_column(frames["train"])
-    return spec if column is None else spec.model_copy(update={"split_column": column})
+    found = {"group": find_group_column(frames["train"], spec.label)} if "train" in frames else {}
+    if list(frames) == ["train"] and spec.split_column not in frames["train"].columns:
+        found["split_column"] = find_split_column(frames["train"])
+    return spec.model_copy(update={key: column for key, column in found.items() if column is not None})
 
 
 def _are_alike(tables: list[Table]) -> bool:

@@ -91,7 +91,7 @@ def describe_fault(table: Path) -> str:
     try:
         content.decode()
         found = read_separated(io.BytesIO(content), rows=PEEKED_ROWS).columns
-        columns = _spellings(found, FILES)
+        columns = find_spellings(found, FILES)
         frame = read_separated(io.BytesIO(content), texts=columns, rows=PEEKED_ROWS)
     except UnicodeDecodeError:
         return "is not UTF-8 text; save it as UTF-8"
@@ -146,12 +146,12 @@ def _index_images(folder: Path) -> dict[str, list[Path]]:
 def _recognise(path: Path) -> Table | None:
     try:
         frame = read_separated(io.BytesIO(path.read_bytes()), rows=PEEKED_ROWS)
-        columns = _spellings(frame.columns, FILES)
+        columns = find_spellings(frame.columns, FILES)
         frame = read_separated(io.BytesIO(path.read_bytes()), texts=columns, rows=PEEKED_ROWS)
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException):
         return None  # some other file; reading the described source reports what is wrong
     for file_name in columns:
-        labels = [name for name in _spellings(frame.columns, LABELS) if name != file_name]
+        labels = [name for name in find_spellings(frame.columns, LABELS) if name != file_name]
         others = [name for name in frame.columns if name not in (file_name, "split")]
         if file_name == "file_name" and "label" in labels:  # the layout's own names
             labels = ["label"]
@@ -162,7 +162,7 @@ def _recognise(path: Path) -> Table | None:
     return None
 
 
-def _spellings(columns: Iterable[str], known: Sequence[str]) -> list[str]:
+def find_spellings(columns: Iterable[str], known: Sequence[str]) -> list[str]:
     """The columns with known names, in the order of `known`."""
     plain = {column: re.sub(r"[^a-z0-9]", "", column.lower()) for column in columns}
     return sorted((column for column in plain if plain[column] in known), key=lambda column: known.index(plain[column]))

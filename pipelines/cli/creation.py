@@ -60,7 +60,8 @@ def _describe_source(made: "Created") -> None:
     elif spec.group is None and any(names - {""} for names in folders):
         click.echo("images in folders within class folders count as images of the class; such a folder may be divided")
     if spec.group is not None:
-        click.echo(f"images in one folder within a class folder stay together in one split; see `group:` in {where}")
+        together = "in one folder within a class folder" if spec.kind == "folder" else f"of one {spec.group}"
+        click.echo(f"images {together} stay together in one split; see `group:` in {where}")
     if {"table", "file_name", "label"} & spec.model_fields_set:
         table = spec.table or "metadata"
         click.echo(
