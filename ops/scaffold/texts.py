@@ -47,11 +47,15 @@ path: {path}
 licence: {licence}
 """
 COLUMNS = """
-# The table, and its columns of the images' files and of their classes.
+# The table, and its columns of the images' files, of their classes and of the splits.
 {columns}
 """
 GROUP = """
 # All images of one folder within a class folder get the same split; null: each image may be drawn by itself.
+group: {group}
+"""
+GROUP_COLUMN = """
+# All images with one value in this column of the table get the same split; null: each image may be drawn by itself.
 group: {group}
 """
 SIZE = """
@@ -130,11 +134,14 @@ def render_description(spec: SourceSpec, path: str) -> str:
     """The text of sources/<name>.yaml; `path` is where the images lie, absolute or relative to that file."""
     kinds = ", ".join(LAYOUTS)
     text = SOURCE.format(name=spec.name, kinds=kinds, kind=spec.kind, path=_quote(path), licence=_quote(spec.licence))
-    columns = {key: getattr(spec, key) for key in ("table", "file_name", "label") if key in spec.model_fields_set}
+    keys = ("table", "file_name", "label", "split_column")
+    columns = {key: getattr(spec, key) for key in keys if key in spec.model_fields_set}
     if columns:
         text += COLUMNS.format(columns="\n".join(f"{key}: {_quote(value)}" for key, value in columns.items()))
     if spec.group is not None:
-        text += GROUP.format(group=spec.group)
+        text += (
+            GROUP.format(group=spec.group) if spec.kind == "folder" else GROUP_COLUMN.format(group=_quote(spec.group))
+        )
     if spec.size is not None:
         text += SIZE.format(size=spec.size)
     if spec.background is not None:

@@ -29,7 +29,7 @@ from ops.scaffold.texts import read_template, render_description, render_paramet
 from ops.sources.pool import count_pool
 from ops.sources.sketch import SourceSketch, recognise_unlabelled, sketch_source
 from ops.sources.spec import SourceSpec, load_source_spec
-from ops.sources.tables import SEPARATED
+from ops.sources.tables import is_separated
 from ops.workspaces.names import LONGEST, SOURCES, check_name
 from ops.workspaces.workspace import PARAMS, Workspace, suggest
 
@@ -175,7 +175,7 @@ def name_source(source: Path) -> str:
     A table has the name of its folder.
     """
     place = source.resolve()
-    if place.suffix in SEPARATED and place.is_file():
+    if is_separated(place):
         place = place.parent
     name = re.sub(r"[^a-z0-9_]+", "-", (place.stem if place.is_file() else place.name).lower())
     name = name.strip("-_")[:LONGEST].rstrip("-_")

@@ -32,6 +32,7 @@ PIECE_IMAGES = 4_096
 MAX_LABEL = 2**63 - 1
 MAX_TEXT = 1_000  # characters of a label; numpy gives every label the memory of the longest
 _MISSING = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG)
+_LIKE_SPLIT = re.compile(r"([a-z]+?)[ _-]*(set|data|dataset|images?|imgs?|split)?[ _-]*[0-9]*")
 _NOT_UTF8 = re.compile("[\ud800-\udfff]")  # Python's replacement for bytes that are not UTF-8
 
 Payloads: TypeAlias = "Sequence[bytes | None] | pa.BinaryArray | pa.LargeBinaryArray"
@@ -138,6 +139,12 @@ def check_names(spec: SourceSpec, names: Iterable[str]) -> None:
 def find_split(name: str) -> str | None:
     """The split that a name stands for, such as `validation` for `val`, `valid` and `dev`; None if it is none."""
     return next((split for split, names in ALIASES.items() if name.lower() in names), None)
+
+
+def guess_split(name: str) -> str | None:
+    """The same for names that say more, such as `training_set`, `test-images` and `val2017`."""
+    found = _LIKE_SPLIT.fullmatch(name.lower())
+    return find_split(found[1]) if found else None
 
 
 def name_labels(

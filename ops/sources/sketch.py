@@ -5,20 +5,30 @@ It decodes a sample of each split only. Faults in the other images are found whe
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
-from ops.errors import DamagedData, UserError
+from ops.errors import DamagedData, GrowsetError, UserError
+from ops.sources.ambiguity import require_images, require_one_reading
 from ops.sources.conversion import SKIPPED, SUFFIXES, Converter
-from ops.sources.layouts import LAYOUTS
-from ops.sources.layouts.folder import find_splits, has_groups, has_subfolders, list_loose_files
-from ops.sources.layouts.metadata import TABLES
-from ops.sources.listing import SPLITS, Listing, check_names, find_split
+from ops.sources.grouping import can_divide, find_group_column
+from ops.sources.layouts import LAYOUTS, PACKED_KINDS
+from ops.sources.layouts.folder import (
+    find_class_folders,
+    find_split_folders,
+    find_splits,
+    has_groups,
+    has_subfolders,
+    list_images,
+    list_loose_files,
+)
+from ops.sources.layouts.metadata import TABLES, read_tables
+from ops.sources.listing import SPLITS, Listing, check_names
 from ops.sources.spec import SUBFOLDER, SourceSpec, SplitRule
-from ops.sources.tables import SEPARATED, describe_fault, find_tables
+from ops.sources.table_splits import find_split_column, join_names
+from ops.sources.tables import Table, describe_fault, find_tables, is_separated
 
 SAMPLE = 1000  # images per split that are decoded
 MAX_SIDE = 128  # pixels; images of one size up to this are used as they are
@@ -73,11 +83,12 @@ def sketch_source(source: Path, name: str, licence: str, size: int | None = None
     counts = np.bincount(train.labels, minlength=len(train.class_names))
     if len(counts) < 2 or not counts.all():
         raise UserError(f"{source}: {_describe_lone(source, spec, train, counts)}")
+    require_images(spec, listings)
     missing = {split: share for split, share in DRAWN_SHARES.items() if split not in listings}
     if missing:
         spec = spec.model_copy(update={"split": SplitRule.model_validate(missing)})
         counts = np.maximum(1, np.round(counts * (1 - sum(missing.values())))).astype(int)
-    if spec.kind == "folder" and spec.group is not None and not _can_divide(spec, listings):
+    if spec.group is not None and not can_divide(spec.split, listings):
         spec = spec.model_copy(update={"group": None})
     probe = Converter(spec.model_copy(update={"background": "white", "skip_damaged": True}))
     shapes = np.array([shape for listing in listings.values() for shape in _probe(listing, probe)])
@@ -101,33 +112,7 @@ def _describe_lone(source: Path, spec: SourceSpec, train: Listing, counts: np.nd
         return f"{lone}; if the folders in it are the classes, name it instead: {source / only}"
     if len(empty):
         return f"class {train.class_names[int(empty[0])]} has no images in train; every class needs some"
-    return lone + _ADVICE
-
-
-def _can_divide(spec: SourceSpec, listings: Mapping[str, Listing]) -> bool:
-    """Whether the splits can be drawn with whole groups, so that test has two at least."""
-    from ops.datasets.splits import assign_splits  # imports scipy, which takes a tenth of a second
-
-    groups = {split: _name_groups(listing) for split, listing in listings.items()}
-    if spec.split is None or spec.split.test is None:
-        test = groups["test"]
-    else:
-        train, shares = listings["train"], {"validation": spec.split.validation or 0.0, "test": spec.split.test}
-        keys = [str(number) for number in range(len(train.labels))]
-        try:
-            drawn = assign_splits(
-                train.labels, keys, **shares, seed=0, groups=groups["train"], class_names=train.class_names
-            )
-        except UserError:
-            return False
-        test = [group for group, place in zip(groups["train"], drawn, strict=True) if place == SPLITS.index("test")]
-    return len(set(test)) > 1
-
-
-def _name_groups(listing: Listing) -> list[str]:
-    """The group of each image; one that is in none is a group of its own."""
-    assert listing.groups is not None
-    return [group or f"/{number}" for number, group in enumerate(listing.groups.tolist())]
+    return lone + _describe_tables(source) + _ADVICE
 
 
 def _choose_side(shapes: np.ndarray) -> int | None:
@@ -145,6 +130,10 @@ def recognise_source(source: Path, name: str, licence: str) -> SourceSpec:
     kind = find_kind(source)
     place, keys = _describe_table(source) if kind == "metadata" else (source, {})
     spec = SourceSpec(name=name, kind=kind, path=str(place.resolve()), licence=licence, **keys)  # type: ignore[arg-type]
+    if kind == "metadata":
+        spec = _describe_columns(spec)
+    if source.is_dir():
+        require_one_reading(spec)
     if kind == "folder" and has_groups(spec, len(SPLITS)):
         return spec.model_copy(update={"group": SUBFOLDER})
     return spec
@@ -171,7 +160,7 @@ def recognise_unlabelled(source: Path, name: str, licence: str) -> SourceSpec:
 def find_kind(source: Path) -> str:
     """The first layout that recognises the path; UserError, listing all layouts, if none does."""
     for kind, layout in LAYOUTS.items():
-        if layout.recognise(source):
+        if layout.recognise(source) and not (kind in PACKED_KINDS and _is_beside_folders(source, kind)):
             return kind
     if lack := _describe_lack(source):
         raise UserError(lack)
@@ -179,6 +168,17 @@ def find_kind(source: Path) -> str:
         f"{source} has no known layout; allowed: folders of class folders, or {', '.join(sorted(LAYOUTS))};"
         " `growset docs bring-your-own-data` shows them"
     )
+
+
+def _is_beside_folders(source: Path, kind: str) -> bool:
+    """Whether archives lie beside folders of images and hold something else, such as the same images packed."""
+    if not source.is_dir() or not any(list_images(folder) for _, folder in find_class_folders(source)):
+        return False
+    try:
+        LAYOUTS[kind].list_splits(SourceSpec(name="archives", kind=kind, path=str(source.resolve()), licence="unknown"))  # type: ignore[arg-type]
+    except GrowsetError:
+        return True
+    return False
 
 
 def count_loose_images(spec: SourceSpec) -> int:
@@ -197,6 +197,8 @@ def _describe_table(source: Path) -> tuple[Path, dict[str, str]]:
     tables = find_tables(source)
     if not tables:
         return source, {}  # metadata.* with the default columns, or with a fault that reading it reports
+    if len(tables) > 1 and (joined := join_names([table.path.name for table in tables])) and _are_alike(tables):
+        tables = [replace(tables[0], path=source / joined)]
     if len(tables) > 1:
         names = ", ".join(table.path.name for table in tables)
         raise UserError(
@@ -210,20 +212,45 @@ def _describe_table(source: Path) -> tuple[Path, dict[str, str]]:
     return table.path.parent, keys
 
 
+def _describe_columns(spec: SourceSpec) -> SourceSpec:
+    """The description with the columns of the table that give groups, and splits by another name than `split`."""
+    frames = read_tables(spec)
+    found = {"group": find_group_column(frames["train"], spec.label)} if "train" in frames else {}
+    if list(frames) == ["train"] and spec.split_column not in frames["train"].columns:
+        found["split_column"] = find_split_column(frames["train"])
+    return spec.model_copy(update={key: column for key, column in found.items() if column is not None})
+
+
+def _are_alike(tables: list[Table]) -> bool:
+    return len({(table.file_name, table.label) for table in tables}) == 1
+
+
 def _describe_lack(source: Path) -> str | None:
     """What a folder of images without classes lacks, or a table, as a sentence; None for anything else."""
-    if source.suffix in SEPARATED and source.is_file():
+    if is_separated(source):
         return f"{source} {describe_fault(source)}"
     if not source.is_dir():
         return None
-    folders = [source, *sorted(path for path in source.iterdir() if path.is_dir() and find_split(path.name))]
-    for folder in folders:
+    for folder in (source, *find_split_folders(source).values()):
         if images := _count_images(folder):
-            tables = [path for path in sorted(folder.iterdir()) if path.suffix in SEPARATED and path.is_file()]
-            unread = f" ({'; '.join(f'{path.name} {describe_fault(path)}' for path in tables)})" if tables else ""
             count = f"{images} image{'s' * (images > 1)}"
-            return f"{folder} has {count} side by side, and nothing says of which class each is{unread}{_ADVICE}"
+            return (
+                f"{folder} has {count} side by side, and nothing says of which class each is{_describe_tables(folder)}"
+                f"{_ADVICE}"
+            )
     return f"{source} is empty" if not any(source.iterdir()) else None
+
+
+def _describe_tables(folder: Path) -> str:
+    """Why each table in a folder names no images and labels, in brackets; other texts are named as not read."""
+    if not folder.is_dir():
+        return ""
+    paths = sorted(path for path in folder.iterdir() if path.is_file())
+    faults = [f"{path.name} {describe_fault(path)}" for path in paths if is_separated(path)]
+    faults += [
+        f"{path.name} is not read" for path in paths if path.suffix.lower() in (".json", ".xlsx", ".xls", ".txt")
+    ]
+    return f" ({'; '.join(faults[:5])})" if faults else ""
 
 
 def _probe(listing: Listing, converter: Converter) -> list[tuple[int, ...]]:

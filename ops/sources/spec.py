@@ -31,6 +31,7 @@ KINDS_BY_KEY = {  # the kinds that read a key; with any other kind the key has n
     "label": ("parquet", "metadata", "webdataset", "cifar"),
     "table": ("metadata",),
     "file_name": ("metadata",),
+    "split_column": ("metadata",),
     "group": ("folder", "parquet", "metadata", "webdataset"),
     "class_names": ("parquet", "metadata", "webdataset", "zip", "npz", "idx", "cifar", "gtsrb"),
 }
@@ -94,10 +95,14 @@ class SourceSpec(Section):
     )
     table: str | None = Field(
         None,
-        pattern=r"^[^/\\]+\.(csv|tsv|jsonl|parquet)$",
-        description="file of the table, such as labels.csv (metadata); null: metadata.csv, .jsonl or .parquet",
+        pattern=r"^[^/\\]+\.(?i:csv|tsv|jsonl|parquet)$",
+        description="file of the table, such as labels.csv, or `{split}.csv` for train.csv, val.csv and test.csv"
+        " (metadata); null: metadata.csv, .jsonl or .parquet",
     )
     file_name: str = Field("file_name", description="column of the images' files (metadata)")
+    split_column: str | None = Field(
+        "split", description="column of the splits, if the table has it (metadata); null: it gives none"
+    )
     image: str = Field("image", description="column of the images (parquet)")
     label: str = Field("label", description="column or key of the labels (parquet, metadata, webdataset, cifar)")
     class_names: Names | None = Field(None, description="names of the labels 0, 1, … if the files have none")

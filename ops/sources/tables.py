@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import csv
 import io
 import re
 from collections.abc import Iterable, Sequence
@@ -18,7 +19,9 @@ from ops.sources.conversion import SUFFIXES
 from ops.sources.listing import is_file
 
 SEPARATED = (".csv", ".tsv")
+SEPARATORS = (",", ";", "\t")
 PEEKED_ROWS = 20
+PEEKED_LINES, PEEKED_BYTES = 6, 2**16  # by which the separator is found
 # Names of columns, without case and signs; a text is preferred to the number of the class, so it stands first.
 FILES = (
     "filename", "file", "filepath", "path", "image", "imagename", "imagefile", "imagefilename", "imagepath", "imageid",
@@ -42,30 +45,53 @@ class Table:
 def find_tables(source: Path) -> list[Table]:
     """The tables directly in a folder, or the one that `source` is, whose columns name existing images and labels."""
     if source.is_dir():
-        paths = sorted(path for path in source.iterdir() if path.suffix in SEPARATED and path.is_file())
+        paths = sorted(filter(is_separated, source.iterdir()))
     else:
-        paths = [source] if source.suffix in SEPARATED and source.is_file() else []
+        paths = [source] if is_separated(source) else []
     return [table for path in paths if (table := _recognise(path)) is not None]
 
 
+def is_separated(path: Path) -> bool:
+    """Whether a path is a file with columns between separators, by its suffix in capitals or not."""
+    return path.suffix.lower() in SEPARATED and path.is_file()
+
+
 def read_separated(content: io.BytesIO, *, texts: Sequence[str] = (), rows: int | None = None) -> pl.DataFrame:
-    """A table with commas, else semicolons or tabs between its columns; the columns `texts` are not read as numbers.
+    """A table with commas, semicolons or tabs between its columns; the columns `texts` are not read as numbers.
 
     Rows without any value are left out: spreadsheets and editors leave such lines at the end.
     """
-    header = content.getvalue().partition(b"\n")[0]
-    separator = next((sign for sign in (b",", b";", b"\t") if sign in header), b",").decode()
+    separator = _choose_separator(content.getvalue()[:PEEKED_BYTES], texts)
     types = dict.fromkeys(texts, pl.String)
     frame = pl.read_csv(content, separator=separator, infer_schema_length=None, schema_overrides=types, n_rows=rows)
     return frame.filter(pl.any_horizontal(pl.all().is_not_null()))
 
 
+def _choose_separator(start: bytes, columns: Sequence[str]) -> str:
+    """The first sign by which the header has these columns; without any, the sign that most often stands in each of the
+    first lines, and else the first one in the header."""
+    lines = start.decode(errors="replace").removeprefix("\ufeff").splitlines()[:PEEKED_LINES] or [""]
+    if columns:
+        for sign in SEPARATORS:
+            if set(columns) <= set(next(csv.reader(lines[:1], delimiter=sign), [])):
+                return sign
+    plain = [re.sub(r'"[^"]*"', "", line) for line in lines if line]
+    counts = {sign: {line.count(sign) for line in plain} for sign in SEPARATORS}
+    steady = {sign: min(found) for sign, found in counts.items() if len(found) == 1 and min(found)}
+    if steady:
+        return max(steady, key=lambda sign: steady[sign])
+    return next((sign for sign in SEPARATORS if sign in lines[0]), ",")
+
+
 def describe_fault(table: Path) -> str:
     """Why a table that `find_tables` does not return names no images and labels, as the end of a sentence about it."""
     content = table.read_bytes()
+    if content.startswith(b"#"):
+        return "begins with a comment; its first line must name the columns"
     try:
         content.decode()
-        columns = _spellings(read_separated(io.BytesIO(content), rows=PEEKED_ROWS).columns, FILES)
+        found = read_separated(io.BytesIO(content), rows=PEEKED_ROWS).columns
+        columns = find_spellings(found, FILES)
         frame = read_separated(io.BytesIO(content), texts=columns, rows=PEEKED_ROWS)
     except UnicodeDecodeError:
         return "is not UTF-8 text; save it as UTF-8"
@@ -77,10 +103,14 @@ def describe_fault(table: Path) -> str:
             is_file(path) for path in locate_images(table, [name for name in names if not Path(name).is_absolute()])
         ):
             return f"has a column {column}, but which of the others has the classes is not clear; call that one label"
-    names = [name for found in named.values() for name in found]
+    names = [name for rows in named.values() for name in rows]
     if any(Path(name).is_absolute() for name in names):
         return "has absolute paths; write them relative to its folder"
-    return f"has no columns of that kind whose files exist{f', such as {names[0]}' if names else ''}"
+    if names:
+        return f"names files that do not exist, such as {names[0]}"
+    if len(found) == 1:
+        return f"has one column, {found[0]}; commas, semicolons or tabs separate columns, and the first line names them"
+    return f"names no images: none of its columns {', '.join(found)} is called file_name, image, path or the like"
 
 
 def locate_images(table: Path, names: Iterable[str]) -> list[Path]:
@@ -116,12 +146,12 @@ def _index_images(folder: Path) -> dict[str, list[Path]]:
 def _recognise(path: Path) -> Table | None:
     try:
         frame = read_separated(io.BytesIO(path.read_bytes()), rows=PEEKED_ROWS)
-        columns = _spellings(frame.columns, FILES)
+        columns = find_spellings(frame.columns, FILES)
         frame = read_separated(io.BytesIO(path.read_bytes()), texts=columns, rows=PEEKED_ROWS)
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException):
         return None  # some other file; reading the described source reports what is wrong
     for file_name in columns:
-        labels = [name for name in _spellings(frame.columns, LABELS) if name != file_name]
+        labels = [name for name in find_spellings(frame.columns, LABELS) if name != file_name]
         others = [name for name in frame.columns if name not in (file_name, "split")]
         if file_name == "file_name" and "label" in labels:  # the layout's own names
             labels = ["label"]
@@ -132,7 +162,7 @@ def _recognise(path: Path) -> Table | None:
     return None
 
 
-def _spellings(columns: Iterable[str], known: Sequence[str]) -> list[str]:
+def find_spellings(columns: Iterable[str], known: Sequence[str]) -> list[str]:
     """The columns with known names, in the order of `known`."""
     plain = {column: re.sub(r"[^a-z0-9]", "", column.lower()) for column in columns}
     return sorted((column for column in plain if plain[column] in known), key=lambda column: known.index(plain[column]))

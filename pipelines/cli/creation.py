@@ -35,6 +35,7 @@ def init_workspace(
 def _describe_source(made: "Created") -> None:
     """Print what was found in the images, and which files say so."""
     from ops.sources.layouts.folder import list_subfolders
+    from ops.sources.observations import WARNING, observe
     from ops.sources.sketch import count_loose_images
 
     assert made.sketch is not None
@@ -45,6 +46,8 @@ def _describe_source(made: "Created") -> None:
     where = f"sources/{made.name}.yaml"
     if loose := count_loose_images(spec):
         click.echo(f"not used: {loose} image{'s' * (loose > 1)} beside the class folders, which have no class")
+    for sentence in observe(spec):
+        click.echo(sentence, err=sentence.startswith(WARNING))
     folders = list_subfolders(spec) if spec.kind == "folder" else []
     if folders and len(folders[0]) > 1 and all(names == folders[0] for names in folders):
         names = sorted(folders[0])
@@ -57,7 +60,8 @@ def _describe_source(made: "Created") -> None:
     elif spec.group is None and any(names - {""} for names in folders):
         click.echo("images in folders within class folders count as images of the class; such a folder may be divided")
     if spec.group is not None:
-        click.echo(f"images in one folder within a class folder stay together in one split; see `group:` in {where}")
+        together = "in one folder within a class folder" if spec.kind == "folder" else f"of one {spec.group}"
+        click.echo(f"images {together} stay together in one split; see `group:` in {where}")
     if {"table", "file_name", "label"} & spec.model_fields_set:
         table = spec.table or "metadata"
         click.echo(

@@ -31,13 +31,14 @@ def inspect_source(
     The page lies in the workspace's .growset/inspections, or where `html` says.
     """
     from ops.inspection.opening import count_images, list_source, open_pictures
+    from ops.sources.observations import observe
     from pipelines.cli.terminal import progress_sink
 
     spec, workspace = find_source(open_workspace, source)
     listings = list_source(spec)
     counts = count_images(listings)
     if not as_json:
-        click.echo("\n".join(format_counts(spec, counts)))
+        click.echo("\n".join([*format_counts(spec, counts), *observe(spec)]))
     drawn = [] if spec.split is None else [part for part in ("validation", "test") if getattr(spec.split, part)]
 
     def look(sink: Sink) -> "Inspection":

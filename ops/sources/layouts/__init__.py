@@ -27,3 +27,4 @@ LAYOUTS: dict[str, Layout] = {
     "parquet": parquet.LAYOUT,
     "folder": folder.LAYOUT,
 }
+PACKED_KINDS = ("npz", "zip", "webdataset")  # in archives

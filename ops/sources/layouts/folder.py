@@ -7,6 +7,7 @@ others have no labels. A pool may be read from such a folder, a source may not.
 
 from __future__ import annotations
 
+import os
 import unicodedata
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -25,12 +26,15 @@ from ops.sources.listing import (
     check_names,
     escape,
     find_split,
+    guess_split,
     read_files,
     require_files,
     require_path,
     to_texts,
 )
 from ops.sources.spec import SUBFOLDER, SourceSpec
+
+LEFT_BEHIND = (".", "__MACOSX", "@eaDir")  # beginnings of names: hidden ones, and folders of macOS and of Synology
 
 
 @dataclass(frozen=True)
@@ -53,7 +57,7 @@ class ClassFolder:
 
 def recognise(root: Path) -> bool:
     """Whether the folder has class folders that are not empty, directly or in split folders."""
-    return root.is_dir() and any(_list_visible(folder) for _, folder in _find_class_folders(root))
+    return root.is_dir() and any(list_visible(folder) for _, folder in find_class_folders(root))
 
 
 def list_files(spec: SourceSpec) -> list[Path]:
@@ -89,7 +93,7 @@ def list_loose_files(spec: SourceSpec) -> list[Path] | None:
     """The image files that lie directly in a folder without other folders, sorted by name; None for any other path."""
     if spec.kind != "folder" or not spec.root.is_dir():
         return None
-    entries = _list_visible(spec.root)
+    entries = list_visible(spec.root)
     if any(path.is_dir() for path in entries):
         return None
     return require_files(path for path in entries if _is_image(path))
@@ -102,32 +106,61 @@ def list_loose(spec: SourceSpec) -> Listing | None:
 
 
 def find_split_folders(root: Path) -> dict[str, Path]:
-    """The folder of each split that exists; UserError if two folders are of one split."""
+    """The folder of each split that exists; UserError if two folders are of one split.
+
+    Without any, folders such as `training_set` and `test_set` are the splits, if no image lies in another folder.
+    """
+    folders = [path for path in list_visible(root) if path.is_dir()]
     found: dict[str, Path] = {}
-    for folder in _list_visible(root):
-        split = find_split(folder.name) if folder.is_dir() else None
+    for folder in folders:
+        split = find_split(folder.name)
         if split in found:
             raise UserError(f"{root} has both {found[split].name} and {folder.name}; expected one of the two")
         if split is not None:
             found[split] = folder
+    found = found or _guess_split_folders(folders)
     return {split: found[split] for split in SPLITS if split in found}
+
+
+def _guess_split_folders(folders: list[Path]) -> dict[str, Path]:
+    """Two or three folders whose names say more than a split, such as `train2017`; none if that is not clear."""
+    guesses = {folder: guess_split(folder.name) for folder in folders}
+    found = {split: folder for folder, split in guesses.items() if split is not None}
+    others = [folder for folder, split in guesses.items() if split is None]
+    is_clear = "train" in found and 1 < len(found) == len(folders) - len(others)
+    return found if is_clear and not any(list_images(folder) for folder in others) else {}
+
+
+def list_images(folder: Path) -> list[Path]:
+    """The files in a folder and below it that are images by their suffix; links to folders are not followed."""
+    return [path for path in list_all(folder) if path.suffix.lower() in SUFFIXES]
+
+
+def list_all(folder: Path) -> list[Path]:
+    """The files in a folder and below it, without what systems leave behind."""
+    found = []
+    for top, below, names in os.walk(folder):
+        below[:] = [name for name in below if not name.startswith(LEFT_BEHIND)]
+        found += [Path(top, name) for name in sorted(names) if not name.startswith(LEFT_BEHIND)]
+    return sorted(found)
 
 
 def find_splits(root: Path) -> dict[str, Path]:
     """The folder of class folders of each split; all is train where there are no splits, or where a folder that is
     called like one is a class itself: it has no folders, and there are folders beside it."""
     splits = find_split_folders(root)
-    beside = [path for path in _list_visible(root) if path.is_dir() and path not in splits.values()]
-    if beside and not any(child.is_dir() for folder in splits.values() for child in _list_visible(folder)):
+    beside = [path for path in list_visible(root) if path.is_dir() and path not in splits.values()]
+    if beside and not any(child.is_dir() for folder in splits.values() for child in list_visible(folder)):
         return {"train": root}
     return splits or {"train": root}
 
 
-def _find_class_folders(root: Path) -> list[tuple[str, Path]]:
+def find_class_folders(root: Path) -> list[tuple[str, Path]]:
+    """The split and the folder of each class folder."""
     return [
         (split, child)
         for split, folder in find_splits(root).items()
-        for child in _list_visible(folder)
+        for child in list_visible(folder)
         if child.is_dir()
     ]
 
@@ -138,7 +171,7 @@ def _find_images(spec: SourceSpec) -> dict[str, dict[str, ClassFolder]]:
     if not root.is_dir():
         raise UserError(f"{root} is a file; expected a folder of class folders")
     found: dict[str, dict[str, ClassFolder]] = {split: {} for split in find_splits(root)}
-    for split, folder in _find_class_folders(root):
+    for split, folder in find_class_folders(root):
         name = unicodedata.normalize("NFC", folder.name)
         check_names(spec, [name])
         if name in found[split]:
@@ -154,7 +187,7 @@ def _walk(folder: Path, above: tuple[Path, ...] = ()) -> Iterator[Path]:
     """All files below a class folder. UserError for the folder of a split, and for a link to a folder `above` it."""
     if (real := folder.resolve()) in above:
         raise UserError(f"{escape(folder)} links to a folder that it lies in; remove the link")
-    for path in _list_visible(folder):
+    for path in list_visible(folder):
         if not path.is_dir():
             yield path
         elif find_split(path.name):
@@ -178,9 +211,9 @@ def _list_split(classes: Mapping[str, ClassFolder], spec: SourceSpec) -> Listing
     )
 
 
-def _list_visible(folder: Path) -> list[Path]:
-    """Without what systems leave behind: names that begin with a dot, and folders of macOS and of Synology."""
-    return sorted(path for path in folder.iterdir() if not path.name.startswith((".", "__MACOSX", "@eaDir")))
+def list_visible(folder: Path) -> list[Path]:
+    """What lies in a folder, without what systems leave behind, sorted."""
+    return sorted(path for path in folder.iterdir() if not path.name.startswith(LEFT_BEHIND))
 
 
 def _is_image(path: Path) -> bool:

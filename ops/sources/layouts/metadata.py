@@ -1,13 +1,15 @@
 """Images with a table: `metadata.csv`, `.jsonl` or `.parquet` with `file_name` and a label, or another named table.
 
-Either one table at the top, optionally with a column `split`, or one in each of the folders train, val and test, as
-in Hugging Face's image folders. A bare name in the table, with or without the file's suffix, may lie deeper below it.
+Either one table at the top, optionally with a column `split`, or one of each split there, as `table: "{split}.csv"`,
+or one in each of the folders train, val and test, as in Hugging Face's image folders. A bare name in the table, with or
+without the file's suffix, may lie deeper below it.
 """
 
 from __future__ import annotations
 
 import io
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -16,10 +18,9 @@ import polars as pl
 from ops.errors import DamagedData, UserError
 from ops.sources.layouts.folder import find_split_folders
 from ops.sources.listing import (
-    SPLITS,
     Layout,
     Listing,
-    find_split,
+    Piece,
     is_file,
     name_labels,
     read_files,
@@ -28,7 +29,8 @@ from ops.sources.listing import (
     to_texts,
 )
 from ops.sources.spec import SourceSpec
-from ops.sources.tables import SEPARATED, find_tables, locate_images, read_separated
+from ops.sources.table_splits import PLACE, divide, find_split_tables
+from ops.sources.tables import find_tables, is_separated, locate_images, read_separated
 
 TABLES = ("metadata.csv", "metadata.jsonl", "metadata.parquet")
 
@@ -42,15 +44,18 @@ def recognise(root: Path) -> bool:
     return tables or bool(find_tables(root))
 
 
-def list_files(spec: SourceSpec) -> list[Path]:
+def find_images(spec: SourceSpec) -> tuple[dict[str, Path], set[Path]]:
+    """The table of each split, and the paths that they name."""
     tables = _find_tables(spec)
     rows = {split: _read_rows(table, spec) for split, table in tables.items()}
-    images = {path for split, table in tables.items() for path in locate_images(table, rows[split][spec.file_name])}
-    for path in sorted(images):
-        if not is_file(path):
-            fault = "is not a file" if os.path.exists(path) else "does not exist"
-            raise DamagedData(f"{path} {fault}, but the metadata names it")
-    return [*tables.values(), *require_files(sorted(images))]
+    return tables, {
+        path for split, table in tables.items() for path in locate_images(table, rows[split][spec.file_name])
+    }
+
+
+def list_files(spec: SourceSpec) -> list[Path]:
+    tables, images = find_images(spec)
+    return [*tables.values(), *_require_named(sorted(images))]
 
 
 def list_splits(spec: SourceSpec) -> dict[str, Listing]:
@@ -60,8 +65,8 @@ def list_splits(spec: SourceSpec) -> dict[str, Listing]:
         frame = _read_rows(table, spec)
         paths = [str(path) for path in locate_images(table, frame[spec.file_name])]
         frames[split] = frame.with_columns(_path=pl.Series(paths, dtype=pl.String))
-    if list(frames) == ["train"] and "split" in frames["train"].columns:
-        frames = _divide(frames["train"], tables["train"])
+    if list(frames) == ["train"] and (column := _find_column(frames["train"], tables["train"], spec)):
+        frames = divide(frames["train"], column, tables["train"])
     columns = {
         split: _read_labels(frame[spec.label], tables.get(split, next(iter(tables.values()))))
         for split, frame in frames.items()
@@ -72,6 +77,20 @@ def list_splits(spec: SourceSpec) -> dict[str, Listing]:
 
     names, labels = name_labels(columns, spec, name)
     return {split: _list_frame(frame, names, labels[split], spec) for split, frame in frames.items()}
+
+
+def read_tables(spec: SourceSpec) -> dict[str, pl.DataFrame]:
+    """The table of each split; one table of all images counts as train's."""
+    return {split: _read_rows(table, spec) for split, table in _find_tables(spec).items()}
+
+
+def _find_column(frame: pl.DataFrame, table: Path, spec: SourceSpec) -> str | None:
+    """The column of the splits that the table has; UserError if it lacks the one that is described."""
+    if spec.split_column in frame.columns or spec.split_column is None:
+        return spec.split_column
+    if "split_column" in spec.model_fields_set:
+        raise UserError(f"{table} has no column {spec.split_column}; it has {', '.join(frame.columns)}")
+    return None
 
 
 def _read_labels(column: pl.Series, table: Path) -> np.ndarray:
@@ -85,12 +104,33 @@ def _read_labels(column: pl.Series, table: Path) -> np.ndarray:
 def _list_frame(frame: pl.DataFrame, names: tuple[str, ...], labels: np.ndarray, spec: SourceSpec) -> Listing:
     files = [Path(path) for path in frame["_path"]]
     groups = None if spec.group is None else to_texts(frame[spec.group], spec.root)
-    return Listing(names, labels, lambda indices: read_files(files, indices), groups)
+    return Listing(names, labels, lambda indices: _load(files, indices), groups)
+
+
+def _load(files: list[Path], indices: np.ndarray) -> Iterator[Piece]:
+    _require_named([files[index] for index in indices])
+    return read_files(files, indices)
+
+
+def _require_named(paths: list[Path]) -> list[Path]:
+    """The paths that a table names, checked as by `require_files`; DamagedData for one that is no file."""
+    for path in paths:
+        if not is_file(path):
+            fault = "is not a file" if os.path.exists(path) else "does not exist"
+            raise DamagedData(f"{path} {fault}, but the metadata names it; add the file, or correct the table's row")
+    return require_files(paths)
+
+
+def _name_row(table: Path, row: int) -> str:
+    """The place of row 0, 1, … of a table; people count the rows of a spreadsheet from its header on."""
+    return f"{table}, row {row + 1} below the header" if is_separated(table) else f"{table}, row {row}"
 
 
 def _find_tables(spec: SourceSpec) -> dict[str, Path]:
     """The table of each split; a table at the top counts as train's."""
     root = require_path(spec, "a folder with metadata.csv, .jsonl or .parquet in it")
+    if spec.table and PLACE in spec.table and (tables := find_split_tables(root, spec.table)):
+        return tables
     names = (spec.table,) if spec.table else TABLES
     folders = {"train": root} if any((root / name).is_file() for name in names) else find_split_folders(root)
     found = {}
@@ -108,7 +148,7 @@ def _find_tables(spec: SourceSpec) -> dict[str, Path]:
 def _read_rows(table: Path, spec: SourceSpec) -> pl.DataFrame:
     try:
         content = io.BytesIO(table.read_bytes())  # Polars would read a path as a pattern
-        if table.suffix in SEPARATED:
+        if is_separated(table):
             frame = read_separated(content, texts=(spec.file_name,))
         elif table.suffix == ".jsonl":
             frame = pl.read_ndjson(content, infer_schema_length=None)
@@ -120,30 +160,17 @@ def _read_rows(table: Path, spec: SourceSpec) -> pl.DataFrame:
         if column not in frame.columns:
             raise UserError(f"{table} has no column {column}; it has {', '.join(frame.columns)}")
         if column != spec.group and frame[column].null_count():
-            raise DamagedData(f"{table}, row {frame[column].is_null().arg_max()}: {column} is missing")
+            raise DamagedData(f"{_name_row(table, frame[column].is_null().arg_max() or 0)}: {column} is missing")
     if frame[spec.file_name].dtype != pl.String:
         raise UserError(
             f"{table}: {spec.file_name} is {frame[spec.file_name].dtype.base_type()}; allowed: names of files, as texts"
         )
     for row, name in enumerate(frame[spec.file_name]):
         if "\0" in name:
-            raise UserError(f"{table}, row {row}: {name!a} holds a zero character; allowed: names of files")
+            raise UserError(f"{_name_row(table, row)}: {name!a} holds a zero character; allowed: names of files")
         if Path(name).is_absolute() or ".." in Path(name).parts:
-            raise UserError(f"{table}, row {row}: {name!r} leads out of the folder; allowed: names below it")
+            raise UserError(f"{_name_row(table, row)}: {name!r} leads out of the folder; allowed: names below it")
     return frame
-
-
-def _divide(frame: pl.DataFrame, table: Path) -> dict[str, pl.DataFrame]:
-    """The rows of each split, by the column `split`."""
-    wanted = {value: find_split(str(value)) for value in frame["split"].unique().to_list()}
-    for value, split in wanted.items():
-        if split is None:
-            raise UserError(f"{table}: the column split holds {value!r}; allowed: train, validation (or val), test")
-    return {
-        split: part
-        for split in SPLITS
-        if (part := frame.filter(pl.col("split").is_in([v for v, s in wanted.items() if s == split]))).height
-    }
 
 
 LAYOUT = Layout(recognise, list_files, list_splits)

@@ -36,11 +36,11 @@ def recognise(root: Path) -> bool:
 
 
 def list_files(spec: SourceSpec) -> list[Path]:
-    return sorted({file.path for pair in _find_pairs(spec).values() for file in pair})
+    return sorted({file.path for pair in find_pairs(spec).values() for file in pair})
 
 
 def list_splits(spec: SourceSpec) -> dict[str, Listing]:
-    return list_pairs(spec, _find_pairs(spec))
+    return list_pairs(spec, find_pairs(spec))
 
 
 def list_pairs(spec: SourceSpec, pairs: dict[str, Pair]) -> dict[str, Listing]:
@@ -70,7 +70,7 @@ def _read_labels(images: ArrayFile, labels: ArrayFile) -> np.ndarray:
     return column
 
 
-def _find_pairs(spec: SourceSpec) -> dict[str, Pair]:
+def find_pairs(spec: SourceSpec) -> dict[str, Pair]:
     root = require_path(spec, "an .npz file, or a folder of them")
     if root.is_file():
         return _find_in_file(root)

@@ -201,7 +201,7 @@ def test_a_flipped_byte_in_parquet_names_file_and_row_and_is_skipped_on_request(
         ("file,label\nx.png,ant\n", UserError, "metadata.csv has no column file_name; it has file, label"),
         ("file_name,lable\nx.png,ant\n", UserError, "metadata.csv has no column label; it has file_name, lable"),
         ("file_name,label\nx.png,1.5\n", UserError, "labels are float64; allowed: whole numbers or texts"),
-        ("file_name,label\nx.png,\n", DamagedData, "metadata.csv, row 0: label is missing"),
+        ("file_name,label\nx.png,\n", DamagedData, "metadata.csv, row 1 below the header: label is missing"),
         ("file_name,label\npictures/0.png,3\n", UserError, "labels are texts in one split and numbers in another"),
         ('file_name,label\n"x.png,ant\n', DamagedData, "metadata.csv: cannot be read"),
         ("file_name,label,split\nx.png,ant,trian\n", UserError, "holds 'trian'; allowed: train, validation (or val)"),

@@ -196,3 +196,21 @@ def test_a_plan_knows_about_how_many_groups_a_drawn_split_has(tmp_path: Path) ->
 def test_the_key_changes_the_content_of_a_source(tmp_path: Path) -> None:
     spec = make_spec(write(tmp_path, *FILMS))
     assert hash_source(spec) != hash_source(spec.model_copy(update={"group": None}))
+
+
+@pytest.mark.parametrize(
+    ("train", "test"), [("training_set", "test_set"), ("train2017", "val2017"), ("Train Images", "test-images")]
+)
+def test_splits_may_be_called_training_set_and_test_set(tmp_path: Path, train: str, test: str) -> None:
+    names = [f"{split}/{kind}/{split}.png" for split in (train, test) for kind in ("cat", "dog")]
+    found = sketch_source(write(tmp_path / "splits", *names), "animals", "CC0")
+    assert found.class_names == ("cat", "dog") and found.spec.split is not None
+    loose = write(tmp_path / "loose", f"{train}/a.png", f"{test}/b.png")
+    with pytest.raises(UserError, match="has 1 image side by side, and nothing says of which class each is"):
+        sketch_source(loose, "animals", "CC0")
+
+
+@pytest.mark.parametrize("names", [("train 1", "train 2"), ("train2017", "val2017", "bus"), ("trainer", "tester")])
+def test_folders_that_are_no_clear_splits_are_classes(tmp_path: Path, names: tuple[str, ...]) -> None:
+    root = write(tmp_path, *(f"{name}/p{i}/{name}.png" for name in names for i in range(2)))
+    assert sketch_source(root, "trains", "CC0").class_names == tuple(sorted(names))
