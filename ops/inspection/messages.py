@@ -94,6 +94,8 @@ def _say_files(facts: Mapping[str, Any]) -> list[tuple[Level, str]]:
                 f"{_count(broken, 'image')} cannot be used, e.g. {broken[0]['name']}: {broken[0]['why']}",
             )
         )
+    if "shallow" in facts:
+        said.append(("fault", facts["shallow"]))
     if number := facts["transparent"]:
         said.append(
             (

@@ -56,8 +56,9 @@ def sketch_source(source: Path, name: str, licence: str, size: int | None = None
     """Read the labels and up to SAMPLE images of each split; `size` in pixels is chosen if it is None.
 
     Images of one size of up to MAX_SIDE pixels are used as they are. Otherwise they become squares of the median side,
-    of WORKING_SIDE pixels at most. UserError if no layout fits. Damaged images are counted: whether they are to be left
-    out is said in the description, which does not exist before. DamagedData if no image of the sample can be decoded.
+    of WORKING_SIDE pixels at most. UserError if no layout fits, or if 16-bit images hold too small values. Damaged
+    images are counted: whether they are to be left out is said in the description, which does not exist before.
+    DamagedData if no image of the sample can be decoded.
     """
     if not source.exists():
         raise UserError(f"{source} does not exist; --source names your images, a folder or a file")
@@ -83,6 +84,7 @@ def sketch_source(source: Path, name: str, licence: str, size: int | None = None
     shapes = np.array([shape for listing in listings.values() for shape in _probe(listing, probe)])
     if not len(shapes):
         raise DamagedData(f"{source}: none of its images can be decoded")
+    probe.require_depth()
     if probe.counts["put on the background"]:
         spec = spec.model_copy(update={"background": "white"})
     side = _choose_side(shapes) if size is None else size
