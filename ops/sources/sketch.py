@@ -16,6 +16,7 @@ from ops.sources.conversion import SKIPPED, SUFFIXES, Converter
 from ops.sources.layouts import LAYOUTS
 from ops.sources.layouts.folder import find_splits, has_groups, has_subfolders, list_loose_files
 from ops.sources.layouts.metadata import TABLES
+from ops.sources.layouts.parquet import list_configurations
 from ops.sources.listing import SPLITS, Listing, check_names, find_split
 from ops.sources.spec import SUBFOLDER, SourceSpec, SplitRule
 from ops.sources.tables import SEPARATED, describe_fault, find_tables
@@ -145,6 +146,9 @@ def recognise_source(source: Path, name: str, licence: str) -> SourceSpec:
     """The description of an existing path by its layout, and by the columns of its table if it has one; nothing is
     decoded. UserError if no layout fits."""
     kind = find_kind(source)
+    if kind == "parquet" and len(variants := list_configurations(source)) > 1:
+        names = ", ".join(folder.name for folder in variants)
+        raise UserError(f"{source} has train images in several folders: {names}; name one: --source {variants[0]}")
     place, keys = _describe_table(source) if kind == "metadata" else (source, {})
     spec = SourceSpec(name=name, kind=kind, path=str(place.resolve()), licence=licence, **keys)  # type: ignore[arg-type]
     if kind == "folder" and has_groups(spec, len(SPLITS)):

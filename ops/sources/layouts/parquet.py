@@ -26,7 +26,15 @@ from ops.sources.spec import SourceSpec
 
 
 def recognise(root: Path) -> bool:
-    return root.is_dir() and any(_find_shards(root, split) for split in SPLITS)
+    return any(_find_shards(folder, split) for folder in _list_folders(root) for split in SPLITS)
+
+
+def list_configurations(root: Path) -> list[Path]:
+    """The folders in `root` with training images, where none lie in it or its `data/`: variants of one data set."""
+    above, below = _list_folders(root)[:2], _list_folders(root)[2:]
+    if any(_find_shards(folder, "train") for folder in above):
+        return []
+    return [folder for folder in below if folder not in above and _find_shards(folder, "train")]
 
 
 def list_files(spec: SourceSpec) -> list[Path]:
@@ -58,11 +66,19 @@ def list_splits(spec: SourceSpec) -> dict[str, Listing]:
 
 def _find_splits(spec: SourceSpec) -> dict[str, list[Path]]:
     root = require_path(spec, "a folder with files such as train-00000-of-00001.parquet")
-    found = {split: paths for split in SPLITS if (paths := _find_shards(root, split))}
+    folders = _list_folders(root)
+    homes = {split: next((f for f in folders if _find_shards(f, split)), None) for split in SPLITS}
+    found = {split: _find_shards(folder, split) for split, folder in homes.items() if folder is not None}
     if "train" not in found:
         raise UserError(
             f"{root} has no file train-*.parquet; expected one or more in it, in its data/ or in one of its folders"
         )
+    for split, folder in homes.items():
+        if folder is not None and folder != homes["train"] and _find_shards(folder, "train"):
+            raise UserError(
+                f"{root}: train images would come from {homes['train']} and {split} images from {folder}, which has"
+                " train images of its own; let the source be one of the two folders, or move the other away"
+            )
     for paths in found.values():
         require_files(paths)
         for folder in {path.parent for path in paths}:
@@ -70,16 +86,19 @@ def _find_splits(spec: SourceSpec) -> dict[str, list[Path]]:
     return found
 
 
-def _find_shards(root: Path, split: str) -> list[Path]:
-    """`train-*.parquet`, or `train/*.parquet` as in the hub's conversions, of the first folder that has some."""
+def _list_folders(root: Path) -> list[Path]:
+    """Where files are looked for, in this order; the first two are the folder and its `data/`."""
     if not root.is_dir():
         return []
-    folders = [root, root / "data", *sorted(path for path in root.iterdir() if path.is_dir())]
-    for folder in folders:
-        for alias in ALIASES[split]:
-            found = sorted([*folder.glob(f"{alias}-*.parquet"), *folder.glob(f"{alias}.parquet")])
-            if found or (found := sorted((folder / alias).glob("*.parquet"))):
-                return found
+    return [root, root / "data", *sorted(path for path in root.iterdir() if path.is_dir())]
+
+
+def _find_shards(folder: Path, split: str) -> list[Path]:
+    """`train-*.parquet`, or `train/*.parquet` as in the hub's conversions."""
+    for alias in ALIASES[split]:
+        found = sorted([*folder.glob(f"{alias}-*.parquet"), *folder.glob(f"{alias}.parquet")])
+        if found or (found := sorted((folder / alias).glob("*.parquet"))):
+            return found
     return []
 
 
