@@ -60,6 +60,7 @@ def list_splits(spec: SourceSpec) -> dict[str, Listing]:
         frame = _read_rows(table, spec)
         paths = [str(path) for path in locate_images(table, frame[spec.file_name])]
         frames[split] = frame.with_columns(_path=pl.Series(paths, dtype=pl.String))
+    frames = _keep_zeros(frames, tables, spec)
     if list(frames) == ["train"] and "split" in frames["train"].columns:
         frames = _divide(frames["train"], tables["train"])
     columns = {
@@ -72,6 +73,20 @@ def list_splits(spec: SourceSpec) -> dict[str, Listing]:
 
     names, labels = name_labels(columns, spec, name)
     return {split: _list_frame(frame, names, labels[split], spec) for split, frame in frames.items()}
+
+
+def _keep_zeros(frames: dict[str, pl.DataFrame], tables: dict[str, Path], spec: SourceSpec) -> dict[str, pl.DataFrame]:
+    """The rows with labels as texts where numbers would make one class of two, such as 01 and 1."""
+    separated = all(table.suffix in SEPARATED for table in tables.values())
+    if spec.class_names or not separated or not all(frame[spec.label].dtype.is_integer() for frame in frames.values()):
+        return frames
+    written = {
+        split: read_separated(io.BytesIO(table.read_bytes()), texts=(spec.file_name, spec.label))[spec.label]
+        for split, table in tables.items()
+    }
+    if all(texts.n_unique() == frames[split][spec.label].n_unique() for split, texts in written.items()):
+        return frames
+    return {split: frame.with_columns(written[split].alias(spec.label)) for split, frame in frames.items()}
 
 
 def _read_labels(column: pl.Series, table: Path) -> np.ndarray:

@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 
 from ops.errors import DamagedData, UserError
+from ops.sources.layouts import LAYOUTS
 from ops.sources.reading import hash_source, read_source
 from ops.sources.sketch import count_loose_images, sketch_source
 from ops.sources.spec import SourceSpec
@@ -107,6 +108,28 @@ def test_a_table_of_something_else_does_not_hide_class_folders(tmp_path: Path) -
         make_images(tmp_path, below=name)
     write_table(tmp_path / "results.csv", "name,target", [("run-1", "0.5")])
     assert sketch_source(tmp_path, "leaves", "CC0").spec.kind == "folder"
+
+
+@pytest.mark.parametrize(
+    ("written", "names"),
+    [
+        (("ring", "ring ", "oval"), ("oval", "ring")),
+        ((" ring", " oval", " ring"), (" oval", " ring")),  # as it was before labels were stripped
+        (("01", "1", "2"), ("01", "1", "2")),
+        (("01", "02", "03"), ("1", "2", "3")),  # no two become one
+        (("1", "2", "3"), ("1", "2", "3")),
+    ],
+)
+def test_labels_are_neither_split_by_spaces_nor_merged_by_zeros(
+    tmp_path: Path, written: tuple[str, ...], names: tuple[str, ...]
+) -> None:
+    rows = [(f"{file}.png", written[i % 3]) for i, (file, _) in enumerate(make_images(tmp_path, count=30))]
+    write_table(tmp_path / "labels.csv", "file_name,label", rows)
+    spec = sketch_source(tmp_path, "rings", "CC0").spec
+    listing = LAYOUTS[spec.kind].list_splits(spec)["train"]
+    assert listing.class_names == names
+    expected = [label if label in names else label.strip().removeprefix("0") for _, label in rows]
+    assert [names[label] for label in listing.labels] == expected
 
 
 @pytest.mark.parametrize("ending", ["\n\n", ",\n,\n", "\r\n"])
