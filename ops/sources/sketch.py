@@ -34,7 +34,8 @@ DRAWN_SHARES = {"validation": 0.15, "test": 0.25}  # of train, for splits that t
 class SourceSketch:
     """A source's description, its training `counts` per class, and the `shape` (H, W, C) of its converted images.
 
-    sizes: (H, W) of the sampled images as they are, int64 [n, 2]. damaged: sampled images that cannot be decoded.
+    given: counts before splits are drawn from train, int64 [K]. sizes: (H, W) of the sampled images as they are, int64
+    [n, 2]. damaged: sampled images that cannot be decoded.
     """
 
     spec: SourceSpec
@@ -42,6 +43,7 @@ class SourceSketch:
     counts: np.ndarray
     shape: tuple[int, int, int]
     sizes: np.ndarray
+    given: np.ndarray
     damaged: int = 0
 
     @property
@@ -72,13 +74,15 @@ def sketch_source(source: Path, name: str, licence: str, size: int | None = None
         raise UserError(f"{source} has no training images; put them into train, with a folder for each class")
     train = listings["train"]
     check_names(spec, train.class_names)
-    counts = np.bincount(train.labels, minlength=len(train.class_names))
+    counts = given = np.bincount(train.labels, minlength=len(train.class_names))
     if len(counts) < 2 or not counts.all():
         raise UserError(f"{source}: {_describe_lone(source, spec, train, counts)}")
     missing = {split: share for split, share in DRAWN_SHARES.items() if split not in listings}
     if missing:
         spec = spec.model_copy(update={"split": SplitRule.model_validate(missing)})
-        counts = np.maximum(1, np.round(counts * (1 - sum(missing.values())))).astype(int)
+        from ops.datasets.splits import count_targets  # imports scipy, which takes a tenth of a second
+
+        counts = count_targets(counts, **{"validation": 0.0, "test": 0.0} | missing)[0]
     if spec.kind == "folder" and spec.group is not None and not _can_divide(spec, listings):
         spec = spec.model_copy(update={"group": None})
     probe = Converter(spec.model_copy(update={"background": "white", "skip_damaged": True}))
@@ -93,7 +97,7 @@ def sketch_source(source: Path, name: str, licence: str, size: int | None = None
         spec = spec.model_copy(update={"size": side})
     height, width = (int(shapes[0, 0]), int(shapes[0, 1])) if spec.size is None else (spec.size, spec.size)
     shape = height, width, int(shapes[:, 2].max())
-    return SourceSketch(spec, train.class_names, counts, shape, shapes[:, :2], probe.counts[SKIPPED])
+    return SourceSketch(spec, train.class_names, counts, shape, shapes[:, :2], given, probe.counts[SKIPPED])
 
 
 def _describe_lone(source: Path, spec: SourceSpec, train: Listing, counts: np.ndarray) -> str:
