@@ -100,8 +100,8 @@ def _say_files(facts: Mapping[str, Any]) -> list[tuple[Level, str]]:
         said.append(
             (
                 "note",
-                f"{number:,} image{'s have' if number > 1 else ' has'} transparent pixels; the description of the"
-                " source needs a `background:`",
+                f"{number:,} image{'s have' if number > 1 else ' has'} transparent pixels, which take the colour that"
+                " `background:` in the description of the source says",
             )
         )
     if len(facts["sizes"]) > 1:
@@ -109,8 +109,8 @@ def _say_files(facts: Mapping[str, Any]) -> list[tuple[Level, str]]:
         said.append(
             (
                 "note",
-                f"the images have {len(facts['sizes']):,} sizes, sides of {min(sides):,} to {max(sides):,} pixels; the"
-                " source's description needs a `size:`",
+                f"the images have {len(facts['sizes']):,} sizes, sides of {min(sides):,} to {max(sides):,} pixels;"
+                " `size:` in the source's description brings them to one",
             )
         )
     return said
