@@ -47,7 +47,7 @@ path: {path}
 licence: {licence}
 """
 COLUMNS = """
-# The table, and its columns of the images' files and of their classes.
+# The columns of the images, or of their files, and of their classes; and the table, if it has a name of its own.
 {columns}
 """
 GROUP = """
@@ -130,7 +130,9 @@ def render_description(spec: SourceSpec, path: str) -> str:
     """The text of sources/<name>.yaml; `path` is where the images lie, absolute or relative to that file."""
     kinds = ", ".join(LAYOUTS)
     text = SOURCE.format(name=spec.name, kinds=kinds, kind=spec.kind, path=_quote(path), licence=_quote(spec.licence))
-    columns = {key: getattr(spec, key) for key in ("table", "file_name", "label") if key in spec.model_fields_set}
+    columns = {
+        key: getattr(spec, key) for key in ("table", "file_name", "image", "label") if key in spec.model_fields_set
+    }
     if columns:
         text += COLUMNS.format(columns="\n".join(f"{key}: {_quote(value)}" for key, value in columns.items()))
     if spec.group is not None:

@@ -16,7 +16,7 @@ from ops.sources.conversion import SKIPPED, SUFFIXES, Converter
 from ops.sources.layouts import LAYOUTS
 from ops.sources.layouts.folder import find_splits, has_groups, has_subfolders, list_loose_files
 from ops.sources.layouts.metadata import TABLES
-from ops.sources.layouts.parquet import list_configurations
+from ops.sources.layouts.parquet import describe_columns, list_configurations
 from ops.sources.listing import SPLITS, Listing, check_names, find_split
 from ops.sources.spec import SUBFOLDER, SourceSpec, SplitRule
 from ops.sources.tables import SEPARATED, describe_fault, find_tables
@@ -154,6 +154,8 @@ def recognise_source(source: Path, name: str, licence: str) -> SourceSpec:
         names = ", ".join(folder.name for folder in variants)
         raise UserError(f"{source} has train images in several folders: {names}; name one: --source {variants[0]}")
     place, keys = _describe_table(source) if kind == "metadata" else (source, {})
+    if kind == "parquet":
+        keys = describe_columns(source)
     spec = SourceSpec(name=name, kind=kind, path=str(place.resolve()), licence=licence, **keys)  # type: ignore[arg-type]
     if kind == "folder" and has_groups(spec, len(SPLITS)):
         return spec.model_copy(update={"group": SUBFOLDER})
@@ -224,6 +226,9 @@ def _describe_lack(source: Path) -> str | None:
     """What a folder of images without classes lacks, or a table, as a sentence; None for anything else."""
     if source.suffix in SEPARATED and source.is_file():
         return f"{source} {describe_fault(source)}"
+    misnamed = "is not read under this name; call it train.parquet, and let --source name its folder"
+    if source.suffix == ".parquet" and source.is_file():
+        return f"{source} {misnamed}"
     if not source.is_dir():
         return None
     folders = [source, *sorted(path for path in source.iterdir() if path.is_dir() and find_split(path.name))]
@@ -233,6 +238,8 @@ def _describe_lack(source: Path) -> str | None:
             unread = f" ({'; '.join(f'{path.name} {describe_fault(path)}' for path in tables)})" if tables else ""
             count = f"{images} image{'s' * (images > 1)}"
             return f"{folder} has {count} side by side, and nothing says of which class each is{unread}{_ADVICE}"
+    if parquet := sorted(source.glob("*.parquet")):
+        return f"{parquet[0]} {misnamed}"
     return f"{source} is empty" if not any(source.iterdir()) else None
 
 

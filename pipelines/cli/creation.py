@@ -60,11 +60,10 @@ def _describe_source(made: "Created") -> None:
         click.echo("images in folders within class folders count as images of the class; such a folder may be divided")
     if spec.group is not None:
         click.echo(f"images in one folder within a class folder stay together in one split; see `group:` in {where}")
-    if {"table", "file_name", "label"} & spec.model_fields_set:
-        table = spec.table or "metadata"
-        click.echo(
-            f"{table}: {spec.file_name} names the images, {spec.label} their classes; to change that, edit {where}"
-        )
+    if {"table", "file_name", "image", "label"} & spec.model_fields_set:
+        pictures = f"{spec.image} has" if spec.kind == "parquet" else f"{spec.file_name} names"
+        said = f"{spec.table or spec.kind}: {pictures} the images, {spec.label} their classes"
+        click.echo(f"{said}; to change that, edit {where}")
     splits = ["train"]
     if spec.split is not None:
         drawn = spec.split.model_dump(exclude_none=True, include={"validation", "test"})

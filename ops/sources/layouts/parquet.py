@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -23,6 +24,7 @@ from ops.sources.listing import (
     to_texts,
 )
 from ops.sources.spec import SourceSpec
+from ops.sources.tables import LABELS
 
 
 def recognise(root: Path) -> bool:
@@ -35,6 +37,33 @@ def list_configurations(root: Path) -> list[Path]:
     if any(_find_shards(folder, "train") for folder in above):
         return []
     return [folder for folder in below if folder not in above and _find_shards(folder, "train")]
+
+
+def describe_columns(root: Path) -> dict[str, str]:
+    """The keys `image` and `label` of a description, where the first file's columns have other names.
+
+    UserError, naming the columns, if none holds images or it is not clear which has their classes.
+    """
+    path = next((path for folder in _list_folders(root) for path in _find_shards(folder, "train")), None)
+    if path is None:
+        return {}  # reading it reports that
+    columns = list_columns(path)
+    if {"image.bytes", "label"} <= set(columns):
+        return {}
+    others = [column for column in columns if "." not in column]
+    images = [column.removesuffix(".bytes") for column in columns if column.endswith(".bytes")]
+    plain = {column: re.sub(r"[^a-z0-9]", "", column.lower()) for column in others}
+    labels = [column for name in LABELS for column in others if plain[column] == name] or others
+    image = "image" if "image" in images else images[0] if len(images) == 1 else None
+    label = "label" if "label" in others else labels[0] if labels != others or len(others) == 1 else None
+    if image is not None and label is not None:
+        return {key: column for key, column in (("image", image), ("label", label)) if column != key}
+    lack = (
+        "call the one with the classes label"
+        if image is not None
+        else "one called image must be a struct of bytes and path, as Hugging Face's `datasets` writes images"
+    )
+    raise UserError(f"{path} has the columns {', '.join(columns)}; {lack}")
 
 
 def list_files(spec: SourceSpec) -> list[Path]:
