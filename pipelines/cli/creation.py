@@ -37,7 +37,9 @@ def init_workspace(
 def _describe_source(made: "Created") -> None:
     """Print what was found in the images, and which files say so."""
     from ops.sources.layouts.folder import list_subfolders
+    from ops.sources.layouts.metadata import count_repeats
     from ops.sources.sketch import count_loose_images
+    from ops.sources.tables import find_tables
 
     assert made.sketch is not None
     seen, spec = made.sketch, made.sketch.spec
@@ -63,7 +65,15 @@ def _describe_source(made: "Created") -> None:
     if {"table", "file_name", "image", "label"} & spec.model_fields_set:
         pictures = f"{spec.image} has" if spec.kind == "parquet" else f"{spec.file_name} names"
         said = f"{spec.table or spec.kind}: {pictures} the images, {spec.label} their classes"
-        click.echo(f"{said}; to change that, edit {where}")
+        tables = find_tables(spec.root / spec.table) if spec.table else []
+        instead = "".join(f" (not {', '.join(table.others)})" for table in tables if table.others)
+        click.echo(f"{said}{instead}; to change that, edit {where}")
+    if spec.kind == "metadata" and (repeats := count_repeats(spec)):
+        click.echo(
+            f"warning: {repeats} row{'s name images' if repeats > 1 else ' names an image'} that another row names too,"
+            " and every row counts as an image; keep one row for each image",
+            err=True,
+        )
     splits = ["train"]
     if spec.split is not None:
         drawn = spec.split.model_dump(exclude_none=True, include={"validation", "test"})

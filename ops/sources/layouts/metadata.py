@@ -53,6 +53,16 @@ def list_files(spec: SourceSpec) -> list[Path]:
     return [*tables.values(), *require_files(sorted(images))]
 
 
+def count_repeats(spec: SourceSpec) -> int:
+    """Rows that name an image which a row before them names too, as tables of boxes do; each is an image of its own."""
+    paths = [
+        str(path)
+        for table in _find_tables(spec).values()
+        for path in locate_images(table, _read_rows(table, spec)[spec.file_name])
+    ]
+    return len(paths) - len(set(paths))
+
+
 def list_splits(spec: SourceSpec) -> dict[str, Listing]:
     tables = _find_tables(spec)
     frames = {}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ from PIL import Image
 
 from ops.errors import DamagedData, UserError
 from ops.sources.layouts import LAYOUTS
+from ops.sources.layouts.metadata import count_repeats
 from ops.sources.reading import hash_source, read_source
 from ops.sources.sketch import count_loose_images, sketch_source
 from ops.sources.spec import SourceSpec
@@ -77,6 +79,30 @@ def test_a_name_of_the_class_is_preferred_to_its_number_unless_the_layout_says_l
     assert find_tables(tmp_path)[0].label == "class_name"
     write_table(tmp_path / "labels.csv", "file_name,label,class_name", rows)
     assert find_tables(tmp_path)[0].label == "label"
+
+
+@pytest.mark.parametrize(
+    ("header", "row", "label", "others"),
+    [
+        ("file,target,diagnosis", lambda i: (str(21 + 3 * i), LABELS[i % 2]), "diagnosis", ("target",)),  # ages
+        ("file,target,diagnosis", lambda i: (str(i % 2), LABELS[i % 2]), "target", ("diagnosis",)),
+        ("file,label,tag", lambda i: (str(3 + i % 2), f"free text {i}"), "label", ("tag",)),
+        ("file,x,y,class", lambda i: (str(i), str(i % 5), LABELS[i % 2]), "class", ()),
+        ("file,x,y", lambda i: (str(i), str(i % 5)), None, ()),
+    ],
+)
+def test_measured_numbers_and_places_are_no_classes(
+    tmp_path: Path, header: str, row: Callable[[int], tuple[str, ...]], label: str | None, others: tuple[str, ...]
+) -> None:
+    rows = [(f"{file}.png", *row(i)) for i, (file, _) in enumerate(make_images(tmp_path))]
+    write_table(tmp_path / "table.csv", header, rows)
+    assert [(table.label, table.others) for table in find_tables(tmp_path)] == ([(label, others)] if label else [])
+
+
+def test_an_image_in_several_rows_is_counted(tmp_path: Path) -> None:
+    rows = [(f"{file}.png", label) for file, label in make_images(tmp_path)]
+    write_table(tmp_path / "boxes.csv", "file,class", [*rows, *rows[:3]])
+    assert count_repeats(sketch_source(tmp_path, "leaves", "CC0").spec) == 3
 
 
 def test_two_images_of_one_name_are_refused_and_a_path_is_never_replaced_by_another(tmp_path: Path) -> None:
