@@ -122,6 +122,18 @@ def test_what_the_description_may_say_already_is_not_demanded() -> None:
     assert not any("needs a" in note for note in notes)
 
 
+def test_a_class_with_fewer_images_than_splits_is_a_fault() -> None:
+    pictures = make_pictures(*take_digits(22))  # two or three of each
+    counts = count_pictures(pictures)
+    drawn = inspect_pictures(pictures, counts, name="digits", drawn=["validation", "test"])
+    fault = (
+        r"class digit 2 has 2 images \(8 of 10 classes have too few\); every class needs 3, one for each of train, va"
+    )
+    assert any(re.match(fault, sentence) for sentence in list_sentences(drawn, "fault"))
+    given = inspect_pictures(pictures, counts, name="digits")
+    assert any("--force" in sentence for sentence in list_sentences(given, "warning"))
+
+
 def test_one_class_is_a_fault_and_nothing_is_judged() -> None:
     images, _ = take_digits(40)
     pictures = make_pictures(images, np.zeros(40, np.int64))
