@@ -63,6 +63,7 @@ def inspect_pictures(
         "sizes": [{"width": w, "height": h, "images": n} for (w, h), n in Counter(pictures.sizes).most_common()],
         "modes": [{"mode": mode, "images": n} for mode, n in Counter(pictures.modes).most_common()],
         "transparent": pictures.transparent,
+        **({} if pictures.shallow is None else {"shallow": pictures.shallow}),
         "unreadable": [{"name": where, "why": why} for where, why in pictures.unreadable],
         "duplicates": [_describe_group(group, pictures, records) for group in groups],
         "labels": _describe_labels(errors, records),

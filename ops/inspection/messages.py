@@ -8,7 +8,7 @@ from typing import Any, Literal
 import numpy as np
 
 from ops.datasets.unlabelled import CLASS_NAME
-from ops.planning.floors import describe_lack
+from ops.planning.floors import describe_lack, describe_refusal
 
 Level = Literal["fault", "warning", "note"]
 FEW = 20  # training images of a class
@@ -94,12 +94,14 @@ def _say_files(facts: Mapping[str, Any]) -> list[tuple[Level, str]]:
                 f"{_count(broken, 'image')} cannot be used, e.g. {broken[0]['name']}: {broken[0]['why']}",
             )
         )
+    if "shallow" in facts:
+        said.append(("fault", facts["shallow"]))
     if number := facts["transparent"]:
         said.append(
             (
                 "note",
-                f"{number:,} image{'s have' if number > 1 else ' has'} transparent pixels; the description of the"
-                " source needs a `background:`",
+                f"{number:,} image{'s have' if number > 1 else ' has'} transparent pixels, which take the colour that"
+                " `background:` in the description of the source says",
             )
         )
     if len(facts["sizes"]) > 1:
@@ -107,8 +109,8 @@ def _say_files(facts: Mapping[str, Any]) -> list[tuple[Level, str]]:
         said.append(
             (
                 "note",
-                f"the images have {len(facts['sizes']):,} sizes, sides of {min(sides):,} to {max(sides):,} pixels; the"
-                " source's description needs a `size:`",
+                f"the images have {len(facts['sizes']):,} sizes, sides of {min(sides):,} to {max(sides):,} pixels;"
+                " `size:` in the source's description brings them to one",
             )
         )
     return said
@@ -123,11 +125,14 @@ def _say_counts(facts: Mapping[str, Any]) -> list[tuple[Level, str]]:
         said.append(("fault", f"there {'is one class' if classes else 'are no classes'}; at least two are needed"))
     if missing := [entry["name"] for entry in classes if not entry["train"]]:
         said.append(("fault", f"class {missing[0]} has no training images"))
-    lack = None
+    lack = refusal = None
     if len(classes) > 1 and all(entry["train"] for entry in classes):
-        counts = np.array([entry["train"] for entry in classes])
-        lack = describe_lack(counts, [entry["name"] for entry in classes])
-    if lack:
+        counts, names = np.array([entry["train"] for entry in classes]), [entry["name"] for entry in classes]
+        lack = describe_lack(counts, names)
+        refusal = describe_refusal(counts, counts, names, ("train", *facts["drawn_splits"]))
+    if refusal:
+        said.append(("fault", refusal))
+    elif lack:
         said.append(("warning", f"{lack}; `growset run` asks for --force"))
     elif few := [entry for entry in classes if 0 < entry["train"] < FEW]:
         least = min(few, key=lambda entry: entry["train"])

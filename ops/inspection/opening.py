@@ -55,6 +55,7 @@ class Pictures:
     unreadable: list[tuple[str, str]] = field(default_factory=list)  # (where, why)
     transparent: int = 0  # images with transparent pixels, put on the background
     units: np.ndarray | None = None
+    shallow: str | None = None  # what is wrong with the values of 16-bit images, as a clause
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -176,6 +177,7 @@ class _Opened:
             self._unreadable,
             self.converter.counts["put on the background"],
             self._link(),
+            self.converter.describe_shallow(),
         )
 
     def _link(self) -> np.ndarray | None:

@@ -38,3 +38,23 @@ def describe_lack(counts: np.ndarray, class_names: Sequence[str]) -> str | None:
     others = f", and {more} more {'classes have' if more > 1 else 'class has'} as few" if more else ""
     images = "image, which is" if count == 1 else "images, which are"
     return f"class {name} has {count} training {images} too few{others}: {reason}; {needed}"
+
+
+def describe_refusal(
+    given: np.ndarray, counts: np.ndarray, class_names: Sequence[str], splits: Sequence[str]
+) -> str | None:
+    """Why no run can begin with these images, not even with --force, as a clause; None where one can.
+
+    given, counts: int64 [K], images of each class before and after the splits but train are drawn from it.
+    splits: train and those that are drawn.
+    """
+    short = np.flatnonzero(given < len(splits))
+    if len(short):
+        name, count = class_names[int(short[0])], int(given[short[0]])
+        others = f" ({len(short):,} of {len(given):,} classes have too few)" if len(short) > 1 else ""
+        each = f"every class needs {len(splits)}, one for each of {', '.join(splits)}"
+        return f"class {name} has {count} image{'s' * (count > 1)}{others}; {each}"
+    if counts.max() > 1:
+        return None
+    left = f" after drawing {' and '.join(splits[1:])}" if len(splits) > 1 else ""
+    return f"no class has 2 training images{left}, so none can be judged by another; one needs {len(splits) + 1}"

@@ -144,7 +144,7 @@ def draw_classes(rows: Sequence[Mapping[str, Any]], *, challenger: str, baseline
     def paint(axes: Axes) -> None:
         axes.axhline(0, color=_MUTED, linewidth=1.5)
         for row, size, gap in zip(rows, sizes, gaps, strict=True):
-            low, centre, high = (100 * gap[key] for key in ("low", "estimate", "high"))
+            low, centre, high = (max(-100.0, min(100.0, 100 * gap[key])) for key in ("low", "estimate", "high"))
             axes.plot([size, size], [low, high], color=_KINDS["expanded"], linewidth=1.5)
             fill = _KINDS["expanded"] if row["clear"] else _PAPER
             axes.plot(

@@ -47,7 +47,8 @@ path: {path}
 licence: {licence}
 """
 COLUMNS = """
-# The table, and its columns of the images' files, of their classes and of the splits.
+# The columns of the images, or of their files, of their classes, and of the splits; and the table, if it has a name of
+# its own.
 {columns}
 """
 GROUP = """
@@ -134,7 +135,7 @@ def render_description(spec: SourceSpec, path: str) -> str:
     """The text of sources/<name>.yaml; `path` is where the images lie, absolute or relative to that file."""
     kinds = ", ".join(LAYOUTS)
     text = SOURCE.format(name=spec.name, kinds=kinds, kind=spec.kind, path=_quote(path), licence=_quote(spec.licence))
-    keys = ("table", "file_name", "label", "split_column")
+    keys = ("table", "file_name", "image", "label", "split_column")
     columns = {key: getattr(spec, key) for key in keys if key in spec.model_fields_set}
     if columns:
         text += COLUMNS.format(columns="\n".join(f"{key}: {_quote(value)}" for key, value in columns.items()))

@@ -35,15 +35,20 @@ BACKGROUNDS = {"black": (0, 0, 0), "white": (255, 255, 255)}
 TURNED = "turned upright by their EXIF tag"
 SKIPPED = "skipped, because damaged"
 GREY_MODES = ("1", "L", "LA", "La")
+SHALLOW = 4_095  # the largest value of 12 bits; 16-bit images that stay below it keep 16 grey levels at most
 _NETPBM = re.compile(rb"P[2356]\s+(?:#[^\n]*\n\s*)*\d+\s+\d+\s+(\d+)")
 
 
 class Converter:
-    """Converts pieces of a source to uint8 images; `counts` has the number of images by kind of change."""
+    """Converts pieces of a source to uint8 images; `counts` has the number of images by kind of change.
+
+    `peak` is the largest value in images of 16 bits, from 0 to 65,535; 0 where there are none.
+    """
 
     def __init__(self, spec: SourceSpec) -> None:
         self.spec = spec
         self.counts: Counter[str] = Counter()
+        self.peak = 0
         colour = spec.background
         self.background = BACKGROUNDS[colour] if isinstance(colour, str) else colour
 
@@ -91,6 +96,21 @@ class Converter:
         except ValueError as error:
             raise UserError(f"{where}: {error}") from error
 
+    def describe_shallow(self) -> str | None:
+        """What is wrong with the 16-bit images so far if their upper bytes hold next to nothing, as a clause."""
+        if not 0 < self.peak <= SHALLOW:
+            return None
+        return (
+            f"no 16-bit value of its images exceeds {self.peak:,} of 65,535, and only the upper byte of each stays, so"
+            f" no more than {self.peak // 256 + 1} of their grey levels would be left; multiply all values by"
+            f" {65_536 >> self.peak.bit_length()}, or save the images with 8 bits"
+        )
+
+    def require_depth(self) -> None:
+        """UserError if the 16-bit images so far would lose almost all their grey levels."""
+        if fault := self.describe_shallow():
+            raise UserError(f"source {self.spec.name}: {fault}")
+
     def _take_pixels(self, piece: Piece) -> np.ndarray | None:
         """The pixels of a piece without Pillow, if it is pixels already or all stored PNG; else None."""
         if isinstance(piece.content, np.ndarray):
@@ -109,7 +129,11 @@ class Converter:
         mode = upright.mode
         deep = deep or mode.startswith("I;16")
         if mode.startswith("I") and deep:
-            upright = Image.fromarray((np.asarray(upright) >> 8).astype(np.uint8))
+            values = np.asarray(upright)
+            self.peak = max(self.peak, int(values.max()))
+            upright = Image.fromarray((values >> 8).astype(np.uint8))
+        elif deep:  # Pillow has kept the upper byte
+            self.peak = max(self.peak, 256 * _find_largest(upright))
         elif mode in ("I", "F"):
             raise ValueError(f"pixels of mode {mode} (32 bit); allowed: 8 or 16 bit")
         if deep:
@@ -159,6 +183,11 @@ class Converter:
                 return ImageOps.pad(image.convert("RGB"), side, Image.Resampling.BICUBIC, color=bars)
             return ImageOps.pad(image, side, Image.Resampling.BICUBIC, color=bars[0])
         return ImageOps.pad(image, side, Image.Resampling.BICUBIC, color=bars)
+
+
+def _find_largest(image: Image.Image) -> int:
+    """The largest value of the 8-bit bands of an image, without that of its transparency."""
+    return max(int(image.getchannel(band).getextrema()[1]) for band in image.getbands() if band not in "Aa")  # type: ignore[arg-type]
 
 
 def _is_turned(image: Image.Image) -> bool:

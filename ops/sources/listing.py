@@ -155,9 +155,9 @@ def name_labels(
 ) -> tuple[tuple[str, ...], dict[str, np.ndarray]]:
     """Class names and int64 labels of all splits from their stored labels: texts, or whole numbers.
 
-    Texts are sorted. Numbers index `class_names:` of the description or `names` (from the files); without either they
-    are their own names. UserError for labels of another type, DamagedData for a label without a name; `name(split,
-    row)` is the place for errors.
+    Texts are sorted, without the white space around them where some differ in that alone. Numbers index `class_names:`
+    of the description or `names` (from the files); without either they are their own names. UserError for labels of
+    another type, DamagedData for a label without a name; `name(split, row)` is the place for errors.
     """
     known = spec.class_names or names
     if "train" not in values:
@@ -168,7 +168,7 @@ def name_labels(
             raise UserError(f"{place}: labels are {column.dtype}; allowed: whole numbers or texts")
         if (column.dtype.kind == "U") != (values["train"].dtype.kind == "U"):
             raise UserError(f"{place}: labels are texts in one split and numbers in another; make them agree")
-    values = {split: _to_signed(column, split, name) for split, column in values.items()}
+    values = _join_spaced({split: _to_signed(column, split, name) for split, column in values.items()})
     texts = any(column.dtype.kind == "U" for column in values.values())
     if known is None or texts:
         found = np.unique(np.concatenate(list(values.values())))
@@ -190,6 +190,16 @@ def to_texts(values: Iterable[object], where: Path) -> np.ndarray:
     if long := next((text for text in texts if len(text) > MAX_TEXT), None):
         raise UserError(f"{where}: the text {shorten(long)} has {len(long):,} characters; allowed: {MAX_TEXT:,}")
     return np.array(texts, str)
+
+
+def _join_spaced(values: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """The labels without white space around them if some differ in that alone; else as they are."""
+    if any(column.dtype.kind != "U" for column in values.values()):
+        return values
+    known = {str(label) for column in values.values() for label in np.unique(column)}
+    if len({label.strip() for label in known}) == len(known):
+        return values
+    return {split: np.strings.strip(column) for split, column in values.items()}
 
 
 def _to_signed(column: np.ndarray, split: str, name: Callable[[str, int], str]) -> np.ndarray:

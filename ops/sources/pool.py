@@ -80,6 +80,7 @@ def read_pool(spec: SourceSpec, shape: Shape) -> PoolImages:
         images, conversions = read.splits["train"].images, read.conversions
     else:
         part = _load_train(spec, converter)
+        converter.require_depth()
         images, conversions = part.stack.images, dict(sorted(converter.counts.items()))
     if not len(images):
         raise UserError(f"the pool '{spec.name}' is empty: {spec.root} has no training images")

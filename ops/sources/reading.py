@@ -61,9 +61,10 @@ def read_source(
     and mixes grey and RGB, all become RGB. Equal images of a split get ids with suffixes -1, -2.
 
     UserError for a missing split, fewer than two classes, an unknown class, a class without images in train, images
-    of different shapes without a `size`, an image in two splits unless the source has `skip_copies`, a group in test
-    and elsewhere or alone in test, a picture with two labels of a split unless it has `allow_conflicts`, and an image
-    that `Converter` refuses; DamagedData for broken files and images.
+    of different shapes without a `size`, 16-bit images with hardly a value in the upper byte, an image in two splits
+    unless the source has `skip_copies`, a group in test and elsewhere or alone in test, a picture with two labels of a
+    split unless it has `allow_conflicts`, and an image that `Converter` refuses; DamagedData for broken files and
+    images.
     """
     if per_class is not None and per_class < 1:
         raise UserError(f"source {spec.name}: per_class is {per_class}; allowed: whole numbers from 1")
@@ -80,6 +81,7 @@ def read_source(
             _require_images(spec, split, labels, names)
         loaded[split] = load_images(spec, listing, indices, labels, converter, first)
         first = first or loaded[split].stack.first
+    converter.require_depth()
     if spec.split is not None:
         loaded = draw_splits(spec, loaded, names, per_class, seed)
     for split in SPLITS:
@@ -114,7 +116,9 @@ def read_training(spec: SourceSpec) -> PixelDataset:
     listings = LAYOUTS[spec.kind].list_splits(spec)
     names = _choose_classes(spec, listings, None)
     indices, labels = _choose_images(listings["train"], names, None, seed=0, split="train")
-    part = load_images(spec, listings["train"], indices, labels, Converter(spec), None)
+    converter = Converter(spec)
+    part = load_images(spec, listings["train"], indices, labels, converter, None)
+    converter.require_depth()
     return PixelDataset(
         part.stack.images, build_rows(part.labels, number_repeats(part.ids.tolist()), split="train"), names
     )

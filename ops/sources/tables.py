@@ -35,11 +35,15 @@ LABELS = (
 
 @dataclass(frozen=True)
 class Table:
-    """A table that names images below its folder: its path, and its columns of the files and of the labels."""
+    """A table that names images below its folder: its path, and its columns of the files and of the labels.
+
+    others: columns that are called like labels too.
+    """
 
     path: Path
     file_name: str
     label: str
+    others: tuple[str, ...] = ()
 
 
 def find_tables(source: Path) -> list[Table]:
@@ -151,15 +155,34 @@ def _recognise(path: Path) -> Table | None:
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException):
         return None  # some other file; reading the described source reports what is wrong
     for file_name in columns:
-        labels = [name for name in find_spellings(frame.columns, LABELS) if name != file_name]
+        labels = _rank_labels(path, [name for name in frame.columns if name != file_name])
         others = [name for name in frame.columns if name not in (file_name, "split")]
         if file_name == "file_name" and "label" in labels:  # the layout's own names
             labels = ["label"]
         label = labels[0] if labels else others[0] if len(others) == 1 else None
         names = [name for name in frame[file_name] if name and not Path(name).is_absolute()]
         if label is not None and any(is_file(image) for image in locate_images(path, names)):
-            return Table(path, file_name, label)
+            return Table(path, file_name, label, tuple(name for name in labels if name != label))
     return None
+
+
+def _rank_labels(path: Path, columns: Sequence[str]) -> list[str]:
+    """The columns that are called like labels, the likeliest first."""
+    if {"x", "y"} <= {column.lower() for column in columns}:
+        columns = [column for column in columns if column.lower() != "y"]  # a place in the image
+    known = find_spellings(columns, LABELS)
+    if len(known) < 2:
+        return known
+    whole = read_separated(io.BytesIO(path.read_bytes()))
+    return sorted(known, key=lambda column: not _is_class(whole[column].drop_nulls()))
+
+
+def _is_class(values: pl.Series) -> bool:
+    """Whether values may be classes: texts that come again, or whole numbers from 0 or 1 that leave few out."""
+    if not values.dtype.is_integer():
+        return values.dtype == pl.String and 2 * values.n_unique() <= len(values)
+    least, most = int(values.min() or 0), int(values.max() or 0)  # type: ignore[arg-type]
+    return least in (0, 1) and most - least < 2 * values.n_unique()
 
 
 def find_spellings(columns: Iterable[str], known: Sequence[str]) -> list[str]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from ops.verdict.estimate import Interval
 from ops.verdict.metric import NAMES
-from ops.verdict.points import choose_decimals
+from ops.verdict.points import bound_difference, choose_decimals
 from ops.verdict.records import Budget, Contrast, Verdict
 
 CLEAR_AS_WHOLE_POINTS = 0.05  # a difference that is as clear without decimals
@@ -176,8 +176,9 @@ def _compare(gap: Interval) -> str:
 
 
 def _signed_range(gap: Interval) -> str:
-    decimals = choose_decimals(gap.estimate, gap.low, gap.high)
-    return " to ".join(_sign(limit, decimals) for limit in sorted((gap.low, gap.high), reverse=gap.estimate < 0))
+    low, high = bound_difference(gap.low), bound_difference(gap.high)
+    decimals = choose_decimals(gap.estimate, low, high)
+    return " to ".join(_sign(limit, decimals) for limit in sorted((low, high), reverse=gap.estimate < 0))
 
 
 def _sign(limit: float, decimals: int) -> str:
@@ -187,8 +188,9 @@ def _sign(limit: float, decimals: int) -> str:
 
 
 def _range(gap: Interval) -> str:
-    decimals = choose_decimals(gap.estimate, gap.low, gap.high)
-    return f"{100 * gap.low:.{decimals}f} to {100 * gap.high:.{decimals}f}"
+    low, high = bound_difference(gap.low), bound_difference(gap.high)
+    decimals = choose_decimals(gap.estimate, low, high)
+    return f"{100 * low:.{decimals}f} to {100 * high:.{decimals}f}"
 
 
 def _size(gap: Interval) -> str:

@@ -1,11 +1,13 @@
 """`growset init`: make a workspace, and say what was found in the images."""
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from ops.planning.floors import describe_lack
+from ops.planning.floors import describe_lack, describe_refusal
+from pipelines.cli.options import MOST_SIDE
 
 if TYPE_CHECKING:
     from ops.scaffold.workspace import Created
@@ -27,16 +29,18 @@ def init_workspace(
     click.echo(f"the settings are in recipes/{made.name}.yaml; `growset docs recipes` explains them")
     if made.uncommitted:
         click.echo("\nthe repository was here before, so nothing is committed; when you like it:")
-        click.echo(f"  git add {' '.join(made.uncommitted)}\n  git commit --message 'Add a Growset workspace'")
-    enter = "" if adopt else f"  cd {folder}\n"
+        click.echo(f"  git add {shlex.join(made.uncommitted)}\n  git commit --message 'Add a Growset workspace'")
+    enter = "" if adopt else f"  cd {shlex.quote(str(folder))}\n"
     click.echo(f"\n{enter}  growset plan {made.name}\n  growset run {made.name}")
 
 
 def _describe_source(made: "Created") -> None:
     """Print what was found in the images, and which files say so."""
     from ops.sources.layouts.folder import list_subfolders
+    from ops.sources.layouts.metadata import count_repeats
     from ops.sources.observations import WARNING, observe
     from ops.sources.sketch import count_loose_images
+    from ops.sources.tables import find_tables
 
     assert made.sketch is not None
     seen, spec = made.sketch, made.sketch.spec
@@ -62,17 +66,26 @@ def _describe_source(made: "Created") -> None:
     if spec.group is not None:
         together = "in one folder within a class folder" if spec.kind == "folder" else f"of one {spec.group}"
         click.echo(f"images {together} stay together in one split; see `group:` in {where}")
-    if {"table", "file_name", "label"} & spec.model_fields_set:
-        table = spec.table or "metadata"
+    if {"table", "file_name", "image", "label"} & spec.model_fields_set:
+        pictures = f"{spec.image} has" if spec.kind == "parquet" else f"{spec.file_name} names"
+        said = f"{spec.table or spec.kind}: {pictures} the images, {spec.label} their classes"
+        tables = find_tables(spec.root / spec.table) if spec.table else []
+        instead = "".join(f" (not {', '.join(table.others)})" for table in tables if table.others)
+        click.echo(f"{said}{instead}; to change that, edit {where}")
+    if spec.kind == "metadata" and (repeats := count_repeats(spec)):
         click.echo(
-            f"{table}: {spec.file_name} names the images, {spec.label} their classes; to change that, edit {where}"
+            f"warning: {repeats} row{'s name images' if repeats > 1 else ' names an image'} that another row names too,"
+            " and every row counts as an image; keep one row for each image",
+            err=True,
         )
+    splits = ["train"]
     if spec.split is not None:
         drawn = spec.split.model_dump(exclude_none=True, include={"validation", "test"})
+        splits += drawn
         shares = " and ".join(f"{100 * share:g} % for {split}" for split, share in drawn.items())
         click.echo(f"no images are given for it, so {shares} are drawn from the others; see {where}")
     if spec.size is None:
-        click.echo(f"all images are {height} x {width} x {channels} and keep that size")
+        click.echo(f"all images are {height} x {width} x {channels} (height, width, channels) and keep that size")
     else:
         _describe_size(seen, where)
     if seen.damaged:
@@ -87,6 +100,8 @@ def _describe_source(made: "Created") -> None:
             f"{others:,} images without labels are expanded, see sources/{name}.yaml; the labelled ones teach and judge"
             " probes, and any that lies among the others too is left out there"
         )
+    elif lack := describe_refusal(seen.given, seen.counts, seen.class_names, splits):
+        click.echo(f"warning: {lack}; until images are added, check, plan and run refuse this source", err=True)
     elif lack := describe_lack(seen.counts, seen.class_names):
         click.echo(f"warning: {lack}; `growset run` asks for --force", err=True)
 
@@ -100,8 +115,10 @@ def _describe_size(seen: "SourceSketch", where: str) -> None:
     if larger:
         click.echo(f"warning: {larger:.0%} of the images are enlarged, which adds no detail", err=True)
     if smaller:
+        more = min(MOST_SIDE, int(sides.max()))
+        advice = f"; to keep more, give --size {more}, which takes longer" if more > (size or 0) else ""
         click.echo(
             f"warning: {smaller:.0%} of the images are reduced, so generator, classifiers and verdict are about images"
-            f" of {size} pixels; to keep more, give --size {sides.max()}, which takes longer",
+            f" of {size} pixels{advice}",
             err=True,
         )

@@ -62,7 +62,8 @@ def inspect_source(
 
 
 def find_source(open_workspace: Callable[[], Workspace], source: str) -> tuple[SourceSpec, Workspace | None]:
-    """A source described in the workspace, that of a recipe, or a path of images; with the workspace, if it is in one.
+    """A source described in the workspace, that of a recipe or a rehearsal, or a path of images; with the workspace, if
+    it is in one.
 
     UserError where it is none of them.
     """
@@ -77,6 +78,12 @@ def find_source(open_workspace: Callable[[], Workspace], source: str) -> tuple[S
             name = load_recipe(workspace.recipe_path(source)).source
         if (path := workspace.source_path(name)).is_file():
             return fetch_source(load_source_spec(path), workspace.root / ".growset" / "sources"), workspace
+        from ops.scaffold.rehearsal import name_rehearsal  # loads what makes a workspace
+
+        for expansion in workspace.available_recipes():
+            rehearsal = Workspace(workspace.rehearsal(expansion))
+            if name_rehearsal(expansion) == source and (path := rehearsal.source_path(source)).is_file():
+                return load_source_spec(path), rehearsal
     place = Path(source)
     if not place.exists():
         if workspace is not None:
@@ -107,7 +114,7 @@ def format_facts(facts: Mapping[str, Any]) -> list[str]:
     sizes = ", ".join(f"{size['width']} x {size['height']} ({size['images']:,})" for size in facts["sizes"][:LINES])
     more = f" and {len(facts['sizes']) - LINES:,} more" if len(facts["sizes"]) > LINES else ""
     modes = ", ".join(f"{entry['mode']} ({entry['images']:,})" for entry in facts["modes"])
-    lines = [f"  stored sizes: {sizes or 'none'}{more}", f"  modes: {modes or 'none'}"]
+    lines = [f"  stored sizes (width x height): {sizes or 'none'}{more}", f"  modes: {modes or 'none'}"]
     if facts["looks"]:
         middle = ", ".join(f"{name} {values['p50']:.2f}" for name, values in facts["looks"].items())
         lines.append(f"  median looks: {middle}")

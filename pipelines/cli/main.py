@@ -25,7 +25,7 @@ from pipelines.cli.dataset import COMMANDS
 from pipelines.cli.documents import docs
 from pipelines.cli.explore import explore
 from pipelines.cli.generate import generate
-from pipelines.cli.options import LOOK, WRITE, as_json, complete_active, runtime_options
+from pipelines.cli.options import LOOK, MOST_SIDE, WRITE, as_json, complete_active, runtime_options
 from pipelines.cli.overview import OrderedGroup
 from pipelines.cli.recipes import OF_RECIPES
 from pipelines.cli.recommending import recommend
@@ -97,7 +97,7 @@ def main(context: click.Context, workspace: Path | None) -> None:
 )
 @click.option(
     "--size",
-    type=click.IntRange(min=8, max=512),
+    type=click.IntRange(min=8, max=MOST_SIDE),
     help="Side in pixels to which all images are brought; default: their own, or the median up to 64 pixels.",
 )
 def init(

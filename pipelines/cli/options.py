@@ -12,6 +12,8 @@ from ops.errors import GrowsetError
 from ops.recipe.changes import parse_changes
 from ops.workspaces.workspace import find_workspace
 
+MOST_SIDE = 512  # pixels that `growset init --size` takes
+
 
 def complete_active(context: click.Context, parameter: click.Parameter, typed: str) -> list[str]:
     """Names of active expansions that start with the typed text."""

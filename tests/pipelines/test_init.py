@@ -126,6 +126,34 @@ def test_mixed_images_get_their_median_side_and_a_warning_says_what_is_lost(tmp_
     assert growset(root, "check").exit_code == 0
 
 
+def test_what_init_says_of_few_large_images_is_what_check_and_size_allow(tmp_path: Path) -> None:
+    for i in range(6):
+        path = tmp_path / "few" / "ab"[i % 2] / f"{i}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.new("L", (600, 600), 40 * i).save(path)
+    root = tmp_path / "my work"
+    printed = growset(tmp_path, "init", str(root), "--source", str(tmp_path / "few")).output
+    assert "2 training images of 2 classes, 1 to 1 each" in printed
+    assert "no class has 2 training images after drawing validation and test" in printed
+    assert "check, plan and run refuse this source" in printed and "--force" not in printed
+    assert "to keep more, give --size 512, which" in printed
+    assert f"  cd '{root}'\n" in printed
+    result = growset(root, "check")
+    assert result.exit_code == 2 and "1 training images of the largest class; add images" in result.output
+
+
+def test_a_table_with_several_rows_and_class_columns_for_an_image_is_told(tmp_path: Path) -> None:
+    source, rows = tmp_path / "boxes", ["file,target,diagnosis"]
+    source.mkdir()
+    for i in range(20):
+        Image.new("L", (8, 8), 9 * i).save(source / f"{i}.png")
+        rows += [f"{i}.png,{i % 2},{'ab'[i % 2]}"] * (1 + i % 2)
+    (source / "boxes.csv").write_text("\n".join(rows))
+    printed = growset(tmp_path, "init", str(tmp_path / "work"), "--source", str(source)).output
+    assert "boxes.csv: file names the images, target their classes (not diagnosis); to change that" in printed
+    assert "warning: 10 rows name images that another row names too, and every row counts as an image" in printed
+
+
 def test_a_folder_with_something_in_it_is_left_alone(tmp_path: Path, images: Path) -> None:
     root = tmp_path / "mine"
     root.mkdir()

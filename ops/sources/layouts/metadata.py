@@ -58,6 +58,16 @@ def list_files(spec: SourceSpec) -> list[Path]:
     return [*tables.values(), *_require_named(sorted(images))]
 
 
+def count_repeats(spec: SourceSpec) -> int:
+    """Rows that name an image which a row before them names too, as tables of boxes do; each is an image of its own."""
+    paths = [
+        str(path)
+        for table in _find_tables(spec).values()
+        for path in locate_images(table, _read_rows(table, spec)[spec.file_name])
+    ]
+    return len(paths) - len(set(paths))
+
+
 def list_splits(spec: SourceSpec) -> dict[str, Listing]:
     tables = _find_tables(spec)
     frames = {}
@@ -65,6 +75,7 @@ def list_splits(spec: SourceSpec) -> dict[str, Listing]:
         frame = _read_rows(table, spec)
         paths = [str(path) for path in locate_images(table, frame[spec.file_name])]
         frames[split] = frame.with_columns(_path=pl.Series(paths, dtype=pl.String))
+    frames = _keep_zeros(frames, tables, spec)
     if list(frames) == ["train"] and (column := _find_column(frames["train"], tables["train"], spec)):
         frames = divide(frames["train"], column, tables["train"])
     columns = {
@@ -91,6 +102,20 @@ def _find_column(frame: pl.DataFrame, table: Path, spec: SourceSpec) -> str | No
     if "split_column" in spec.model_fields_set:
         raise UserError(f"{table} has no column {spec.split_column}; it has {', '.join(frame.columns)}")
     return None
+
+
+def _keep_zeros(frames: dict[str, pl.DataFrame], tables: dict[str, Path], spec: SourceSpec) -> dict[str, pl.DataFrame]:
+    """The rows with labels as texts where numbers would make one class of two, such as 01 and 1."""
+    separated = all(is_separated(table) for table in tables.values())
+    if spec.class_names or not separated or not all(frame[spec.label].dtype.is_integer() for frame in frames.values()):
+        return frames
+    written = {
+        split: read_separated(io.BytesIO(table.read_bytes()), texts=(spec.file_name, spec.label))[spec.label]
+        for split, table in tables.items()
+    }
+    if all(texts.n_unique() == frames[split][spec.label].n_unique() for split, texts in written.items()):
+        return frames
+    return {split: frame.with_columns(written[split].alias(spec.label)) for split, frame in frames.items()}
 
 
 def _read_labels(column: pl.Series, table: Path) -> np.ndarray:

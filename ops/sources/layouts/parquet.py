@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -23,10 +24,46 @@ from ops.sources.listing import (
     to_texts,
 )
 from ops.sources.spec import SourceSpec
+from ops.sources.tables import LABELS
 
 
 def recognise(root: Path) -> bool:
-    return root.is_dir() and any(_find_shards(root, split) for split in SPLITS)
+    return any(_find_shards(folder, split) for folder in _list_folders(root) for split in SPLITS)
+
+
+def list_configurations(root: Path) -> list[Path]:
+    """The folders in `root` with training images, where none lie in it or its `data/`: variants of one data set."""
+    above, below = _list_folders(root)[:2], _list_folders(root)[2:]
+    if any(_find_shards(folder, "train") for folder in above):
+        return []
+    return [folder for folder in below if folder not in above and _find_shards(folder, "train")]
+
+
+def describe_columns(root: Path) -> dict[str, str]:
+    """The keys `image` and `label` of a description, where the first file's columns have other names.
+
+    UserError, naming the columns, if none holds images or it is not clear which has their classes.
+    """
+    path = next((path for folder in _list_folders(root) for path in _find_shards(folder, "train")), None)
+    if path is None:
+        return {}  # reading it reports that
+    columns = list_columns(path)
+    if {"image.bytes", "label"} <= set(columns):
+        return {}
+    others = [column for column in columns if "." not in column]
+    images = [column.removesuffix(".bytes") for column in columns if column.endswith(".bytes")]
+    plain = {column: re.sub(r"[^a-z0-9]", "", column.lower()) for column in others}
+    labels = [column for name in LABELS for column in others if plain[column] == name] or others
+    image = "image" if "image" in images else images[0] if len(images) == 1 else None
+    label = "label" if "label" in others else labels[0] if labels != others or len(others) == 1 else None
+    if image is not None and label is not None:
+        return {key: column for key, column in (("image", image), ("label", label)) if column != key}
+    lack = (
+        "call the one with the classes label"
+        if image is not None
+        else "one called image must be a struct of bytes and path, as Hugging Face's `datasets` writes images"
+    )
+    raise UserError(f"{path} has the columns {', '.join(columns)}; {lack}")
 
 
 def list_files(spec: SourceSpec) -> list[Path]:
@@ -58,11 +95,19 @@ def list_splits(spec: SourceSpec) -> dict[str, Listing]:
 
 def _find_splits(spec: SourceSpec) -> dict[str, list[Path]]:
     root = require_path(spec, "a folder with files such as train-00000-of-00001.parquet")
-    found = {split: paths for split in SPLITS if (paths := _find_shards(root, split))}
+    folders = _list_folders(root)
+    homes = {split: next((f for f in folders if _find_shards(f, split)), None) for split in SPLITS}
+    found = {split: _find_shards(folder, split) for split, folder in homes.items() if folder is not None}
     if "train" not in found:
         raise UserError(
             f"{root} has no file train-*.parquet; expected one or more in it, in its data/ or in one of its folders"
         )
+    for split, folder in homes.items():
+        if folder is not None and folder != homes["train"] and _find_shards(folder, "train"):
+            raise UserError(
+                f"{root}: train images would come from {homes['train']} and {split} images from {folder}, which has"
+                " train images of its own; let the source be one of the two folders, or move the other away"
+            )
     for paths in found.values():
         require_files(paths)
         for folder in {path.parent for path in paths}:
@@ -70,16 +115,19 @@ def _find_splits(spec: SourceSpec) -> dict[str, list[Path]]:
     return found
 
 
-def _find_shards(root: Path, split: str) -> list[Path]:
-    """`train-*.parquet`, or `train/*.parquet` as in the hub's conversions, of the first folder that has some."""
+def _list_folders(root: Path) -> list[Path]:
+    """Where files are looked for, in this order; the first two are the folder and its `data/`."""
     if not root.is_dir():
         return []
-    folders = [root, root / "data", *sorted(path for path in root.iterdir() if path.is_dir())]
-    for folder in folders:
-        for alias in ALIASES[split]:
-            found = sorted([*folder.glob(f"{alias}-*.parquet"), *folder.glob(f"{alias}.parquet")])
-            if found or (found := sorted((folder / alias).glob("*.parquet"))):
-                return found
+    return [root, root / "data", *sorted(path for path in root.iterdir() if path.is_dir())]
+
+
+def _find_shards(folder: Path, split: str) -> list[Path]:
+    """`train-*.parquet`, or `train/*.parquet` as in the hub's conversions."""
+    for alias in ALIASES[split]:
+        found = sorted([*folder.glob(f"{alias}-*.parquet"), *folder.glob(f"{alias}.parquet")])
+        if found or (found := sorted((folder / alias).glob("*.parquet"))):
+            return found
     return []
 
 

@@ -38,6 +38,7 @@ from ops.sources.spec import SourceSpec
 _INTEGER = re.compile(r"-?\d+")
 _MAX_DIGITS = 21  # with the sign; enough to see that a number has more than 64 bits
 NAMES = ("classnames.txt", "classes.txt")
+OTHER_FORMATS = (".gif", ".heic", ".heif", ".avif", ".jp2", ".jxl", ".dcm")  # of images that are not read
 
 
 @dataclass(frozen=True)
@@ -115,12 +116,14 @@ def _read_samples(path: Path, spec: SourceSpec) -> Iterator[Sample]:
         place = PurePosixPath(member.name)
         stem, _, extension = place.name.partition(".")
         parts = keys.setdefault(str(place.parent / stem), {})
-        if extension in parts:
+        if (other := parts.get(extension.lower())) is not None:
+            if other.name != member.name:
+                raise UserError(f"{path}: {other.name!r} and {member.name!r} differ only in case; rename or remove one")
             raise DamagedData(f"{path}: the archive has the member {member.name!r} twice")
-        parts[extension] = member
+        parts[extension.lower()] = member
+    _require_read(path, keys)
     for key, parts in keys.items():
-        images = [parts[suffix[1:]] for suffix in SUFFIXES if suffix[1:] in parts]
-        if not images:
+        if not (images := _list_images(parts)):
             continue  # not an image sample, perhaps text
         if len(images) > 1:
             raise UserError(f"{path}, key {key}: the key has {len(images)} images; allowed: one")
@@ -129,6 +132,24 @@ def _read_samples(path: Path, spec: SourceSpec) -> Iterator[Sample]:
         if spec.group is not None and spec.group not in facts:
             raise UserError(f"{path}, key {key}: its .json has no {spec.group}; add it, or remove group")
         yield Sample(path, images[0], label, _read_group(facts, spec))
+
+
+def _list_images(parts: dict[str, Member]) -> list[Member]:
+    return [parts[suffix[1:]] for suffix in SUFFIXES if suffix[1:] in parts]
+
+
+def _require_read(path: Path, keys: dict[str, dict[str, Member]]) -> None:
+    """UserError for images of keys of which none is read: with more dots in their names, or of another format."""
+    others = [member for parts in keys.values() if not _list_images(parts) for member in parts.values()]
+    for suffixes, remedy in (
+        (SUFFIXES, "a key ends at the first dot of a name; replace the dots before the suffix, for instance by _"),
+        (OTHER_FORMATS, f"their format is not supported; convert them to one of {', '.join(SUFFIXES)}"),
+    ):
+        names = [place.name for place in (PurePosixPath(member.name) for member in others) if place.name[0] != "."]
+        if lost := [name for name in names if name.lower().endswith(suffixes)]:
+            raise UserError(
+                f"{path}: {len(lost):,} image{'s' * (len(lost) > 1)} such as {lost[0]} cannot be read, because {remedy}"
+            )
 
 
 def _read_group(facts: dict[str, object], spec: SourceSpec) -> str:

@@ -9,7 +9,7 @@ from ops.study.comparing.ranking import Ranking, Standing
 from ops.study.comparing.recipes import Candidate, Finished
 from ops.verdict.estimate import Interval
 from ops.verdict.metric import NAMES
-from ops.verdict.points import choose_decimals
+from ops.verdict.points import bound_difference, choose_decimals
 
 
 def tell_ranking(ranking: Ranking, images: int) -> str:
@@ -89,11 +89,9 @@ def _compare(gap: Interval) -> str:
 
 
 def _tell_range(gap: Interval) -> str:
-    decimals = choose_decimals(gap.low, gap.high)
-    low, high = (
-        f"{100 * abs(limit):.{decimals}f} {'better' if limit > 0 else 'worse'}" for limit in (gap.low, gap.high)
-    )
-    return f"{low} to {high}"
+    limits = [bound_difference(limit) for limit in (gap.low, gap.high)]
+    decimals = choose_decimals(*limits)
+    return " to ".join(f"{100 * abs(limit):.{decimals}f} {'better' if limit > 0 else 'worse'}" for limit in limits)
 
 
 def _count(times: int) -> str:

@@ -113,6 +113,27 @@ def test_tiny_sources_have_facts_and_a_page(count: int) -> None:
     assert "<h1>What is in tiny</h1>" in render_inspection(found)
 
 
+def test_what_the_description_may_say_already_is_not_demanded() -> None:
+    pictures = make_pictures(*take_digits(20))
+    pictures = replace(pictures, sizes=[(16, 16), (40, 12)] * 10, transparent=2)
+    notes = list_sentences(inspect_pictures(pictures, count_pictures(pictures), name="digits"), "note")
+    assert any("2 images have transparent pixels, which take the colour that `background:`" in note for note in notes)
+    assert any("2 sizes, sides of 12 to 40 pixels; `size:` in the source's" in note for note in notes)
+    assert not any("needs a" in note for note in notes)
+
+
+def test_a_class_with_fewer_images_than_splits_is_a_fault() -> None:
+    pictures = make_pictures(*take_digits(22))  # two or three of each
+    counts = count_pictures(pictures)
+    drawn = inspect_pictures(pictures, counts, name="digits", drawn=["validation", "test"])
+    fault = (
+        r"class digit 2 has 2 images \(8 of 10 classes have too few\); every class needs 3, one for each of train, va"
+    )
+    assert any(re.match(fault, sentence) for sentence in list_sentences(drawn, "fault"))
+    given = inspect_pictures(pictures, counts, name="digits")
+    assert any("--force" in sentence for sentence in list_sentences(given, "warning"))
+
+
 def test_one_class_is_a_fault_and_nothing_is_judged() -> None:
     images, _ = take_digits(40)
     pictures = make_pictures(images, np.zeros(40, np.int64))

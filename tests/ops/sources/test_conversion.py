@@ -13,8 +13,12 @@ from PIL import Image
 
 from ops.datasets.png import encode_png
 from ops.errors import DamagedData, UserError
+from ops.inspection.inspection import inspect_pictures
+from ops.inspection.opening import count_images, list_source, open_pictures
 from ops.sources.conversion import SUFFIXES, Converter
 from ops.sources.listing import Piece
+from ops.sources.reading import read_training
+from ops.sources.sketch import sketch_source
 from ops.sources.spec import SourceSpec
 
 NOISE = np.random.default_rng(3).integers(0, 256, (12, 20, 3), dtype=np.uint8)
@@ -116,6 +120,36 @@ def test_sixteen_bits_keep_the_upper_byte_and_float_is_refused() -> None:
         convert(encode(Image.new("F", (2, 2)), "TIFF"))
 
 
+@pytest.mark.parametrize(
+    ("largest", "told"),
+    [
+        (4_095, "exceeds 4,095 of 65,535, .* no more than 16 of their grey levels .* multiply all values by 16, or"),
+        (255, "exceeds 255 of 65,535, .* no more than 1 of their grey levels .* multiply all values by 256, or"),
+        (4_096, None),
+        (0, None),  # black
+    ],
+)
+def test_sixteen_bits_without_values_in_the_upper_byte_are_refused(
+    tmp_path: Path, largest: int, told: str | None
+) -> None:
+    for row in range(8):
+        place = tmp_path / "ab"[row % 2] / f"{row}.png"
+        place.parent.mkdir(exist_ok=True)
+        Image.fromarray(np.full((8, 8), largest * (row + 1) // 8, np.uint16)).save(place)
+    spec = SourceSpec.model_validate({"name": "x", "kind": "folder", "path": str(tmp_path), "licence": "CC0"})
+    for read in (read_training, lambda spec: sketch_source(spec.root, "x", "CC0")):
+        if told is None:
+            read(spec)
+        else:
+            with pytest.raises(UserError, match=f"^source x: no 16-bit value of its images {told}"):
+                read(spec)
+    listings = list_source(spec)
+    counts = count_images(listings)
+    facts = inspect_pictures(open_pictures(spec, listings, counts, limit=9), counts, name="x").facts
+    faults = [entry["sentence"] for entry in facts["messages"] if "16-bit" in entry["sentence"]]
+    assert len(faults) == (told is not None)
+
+
 def test_deep_colour_is_counted_although_pillow_does_not_report_it() -> None:
     def chunk(kind: bytes, body: bytes) -> bytes:
         return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
@@ -123,8 +157,9 @@ def test_deep_colour_is_counted_although_pillow_does_not_report_it() -> None:
     header = struct.pack(">IIBBBBB", 1, 1, 16, 2, 0, 0, 0)
     body = zlib.compress(b"\0" + struct.pack(">3H", 65_535, 256, 0))
     payload = b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", body) + chunk(b"IEND", b"")
-    pixels, counts = convert(payload)
-    assert pixels.ravel().tolist() == [255, 1, 0] and counts == {"16 bits to 8": 1}
+    converter = make_converter()
+    assert converter.convert_file(payload, "x").ravel().tolist() == [255, 1, 0]
+    assert converter.counts == {"16 bits to 8": 1} and converter.peak == 255 * 256
 
 
 @pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP", "TIFF"])

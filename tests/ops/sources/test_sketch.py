@@ -5,12 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from ops.errors import DamagedData
+from ops.errors import DamagedData, UserError
+from ops.scaffold.texts import render_description
 from ops.sources.reading import read_training
 from ops.sources.sketch import SourceSketch, sketch_source
+from tests.sources import to_file
 
 
 def sketch(tmp_path: Path, shapes: list[tuple[int, ...]], size: int | None = None) -> SourceSketch:
@@ -59,3 +63,42 @@ def test_damaged_images_are_counted_so_that_there_can_be_a_description_that_leav
         path.write_bytes(b"")
     with pytest.raises(DamagedData, match="none of its images can be decoded"):
         sketch_source(tmp_path, "grey", "CC0")
+
+
+STRUCT, FLAT = pa.struct([("bytes", pa.binary()), ("path", pa.string())]), pa.binary()
+
+
+@pytest.mark.parametrize(
+    ("name", "columns", "keys", "told"),
+    [
+        ("train", {"image": STRUCT, "label": None, "species": None}, {}, None),
+        ("train", {"img": STRUCT, "label": None}, {"image": "img"}, None),
+        ("train", {"img": STRUCT, "species": None}, {"image": "img", "label": "species"}, None),
+        ("train", {"image": STRUCT, "note": None, "Class": None}, {"label": "Class"}, None),
+        ("train", {"image": STRUCT, "what": None}, {"label": "what"}, None),
+        ("train", {"image": STRUCT, "what": None, "else": None}, {}, "path, what, else; call the one with the classes"),
+        (
+            "train",
+            {"image": FLAT, "label": None},
+            {},
+            "has the columns image, label; one called image must be a struct",
+        ),
+        ("pictures", {"image": STRUCT, "label": None}, {}, "is not read under this name; call it train.parquet, and"),
+    ],
+)
+def test_columns_of_parquet_are_found_or_named(
+    tmp_path: Path, name: str, columns: dict[str, pa.DataType | None], keys: dict[str, str], told: str | None
+) -> None:
+    files = [to_file(np.full((8, 8, 1), level, np.uint8)) for level in range(20)]
+    values = {STRUCT: [{"bytes": file, "path": None} for file in files], FLAT: files, None: ["ring", "rod"] * 10}
+    arrays = {column: pa.array(values[kind], kind) for column, kind in columns.items()}
+    pq.write_table(pa.table(arrays), tmp_path / f"{name}.parquet")
+    if told is not None:
+        with pytest.raises(UserError, match=told):
+            sketch_source(tmp_path, "x", "CC0")
+        return
+    found = sketch_source(tmp_path, "x", "CC0")
+    assert found.class_names == ("ring", "rod")
+    assert {key: getattr(found.spec, key) for key in ("image", "label")} == {"image": "image", "label": "label"} | keys
+    text = render_description(found.spec, "images")
+    assert all(f"{key}: '{value}'" in text for key, value in keys.items())

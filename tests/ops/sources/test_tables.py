@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,8 @@ import pytest
 from PIL import Image
 
 from ops.errors import DamagedData, UserError
+from ops.sources.layouts import LAYOUTS
+from ops.sources.layouts.metadata import count_repeats
 from ops.sources.reading import hash_source, read_source
 from ops.sources.sketch import count_loose_images, sketch_source
 from ops.sources.spec import SourceSpec
@@ -81,6 +84,30 @@ def test_a_name_of_the_class_is_preferred_to_its_number_unless_the_layout_says_l
     assert find_tables(tmp_path)[0].label == "label"
 
 
+@pytest.mark.parametrize(
+    ("header", "row", "label", "others"),
+    [
+        ("file,target,diagnosis", lambda i: (str(21 + 3 * i), LABELS[i % 2]), "diagnosis", ("target",)),  # ages
+        ("file,target,diagnosis", lambda i: (str(i % 2), LABELS[i % 2]), "target", ("diagnosis",)),
+        ("file,label,tag", lambda i: (str(3 + i % 2), f"free text {i}"), "label", ("tag",)),
+        ("file,x,y,class", lambda i: (str(i), str(i % 5), LABELS[i % 2]), "class", ()),
+        ("file,x,y", lambda i: (str(i), str(i % 5)), None, ()),
+    ],
+)
+def test_measured_numbers_and_places_are_no_classes(
+    tmp_path: Path, header: str, row: Callable[[int], tuple[str, ...]], label: str | None, others: tuple[str, ...]
+) -> None:
+    rows = [(f"{file}.png", *row(i)) for i, (file, _) in enumerate(make_images(tmp_path))]
+    write_table(tmp_path / "table.csv", header, rows)
+    assert [(table.label, table.others) for table in find_tables(tmp_path)] == ([(label, others)] if label else [])
+
+
+def test_an_image_in_several_rows_is_counted(tmp_path: Path) -> None:
+    rows = [(f"{file}.png", label) for file, label in make_images(tmp_path)]
+    write_table(tmp_path / "boxes.csv", "file,class", [*rows, *rows[:3]])
+    assert count_repeats(sketch_source(tmp_path, "leaves", "CC0").spec) == 3
+
+
 def test_two_images_of_one_name_are_refused_and_a_path_is_never_replaced_by_another(tmp_path: Path) -> None:
     rows = make_images(tmp_path, below="a")
     make_images(tmp_path, below="b", count=1)
@@ -114,6 +141,28 @@ def test_a_table_of_something_else_does_not_hide_class_folders(tmp_path: Path) -
         make_images(tmp_path, below=name)
     write_table(tmp_path / "results.csv", "name,target", [("run-1", "0.5")])
     assert sketch_source(tmp_path, "leaves", "CC0").spec.kind == "folder"
+
+
+@pytest.mark.parametrize(
+    ("written", "names"),
+    [
+        (("ring", "ring ", "oval"), ("oval", "ring")),
+        ((" ring", " oval", " ring"), (" oval", " ring")),  # as it was before labels were stripped
+        (("01", "1", "2"), ("01", "1", "2")),
+        (("01", "02", "03"), ("1", "2", "3")),  # no two become one
+        (("1", "2", "3"), ("1", "2", "3")),
+    ],
+)
+def test_labels_are_neither_split_by_spaces_nor_merged_by_zeros(
+    tmp_path: Path, written: tuple[str, ...], names: tuple[str, ...]
+) -> None:
+    rows = [(f"{file}.png", written[i % 3]) for i, (file, _) in enumerate(make_images(tmp_path, count=30))]
+    write_table(tmp_path / "labels.csv", "file_name,label", rows)
+    spec = sketch_source(tmp_path, "rings", "CC0").spec
+    listing = LAYOUTS[spec.kind].list_splits(spec)["train"]
+    assert listing.class_names == names
+    expected = [label if label in names else label.strip().removeprefix("0") for _, label in rows]
+    assert [names[label] for label in listing.labels] == expected
 
 
 @pytest.mark.parametrize("ending", ["\n\n", ",\n,\n", "\r\n"])

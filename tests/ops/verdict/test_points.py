@@ -21,6 +21,7 @@ def test_a_difference_that_is_not_0_is_not_written_as_0(differences: tuple[float
         ((0.012, 0.007, 0.018), "+1.2 (+0.7 to +1.8)"),
         ((-0.012, -0.018, 0.0004), "−1.20 (−1.80 to +0.04)"),
         ((0.0, 0.0, 0.0), "0.0 (0.0 to 0.0)"),
+        ((0.02, -5.844, 5.847), "+2.0 (−100.0 to +100.0)"),  # from a handful of test images
     ],
 )
 def test_points_never_round_a_bound_to_zero(values: tuple[float, float, float], text: str) -> None:

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from ops.verdict.decision import decide
-from ops.verdict.estimate import BoolArray
-from ops.verdict.records import Budget, Kind, Verdict
+from ops.verdict.estimate import BoolArray, Interval
+from ops.verdict.records import Budget, Contrast, Kind, Verdict
+from ops.verdict.sentence import tell_contrast
 
 KINDS: dict[str, Kind] = {"real": "baseline", "mixup": "baseline", "expanded": "expanded", "both": "expanded"}
 VALIDATION = {"real": 0.80, "mixup": 0.82, "expanded": 0.83, "both": 0.85}
@@ -87,6 +88,12 @@ def test_too_few_seeds_are_the_reason() -> None:
     one = judge({"real": 0.7, "both": 0.9}, seeds=1).sentence
     assert "over 1 seed, " in one and "; 1 seed cannot decide, at least 5 do" in one
     assert "; what another seed would give is not measured; " in one
+
+
+def test_limits_are_told_up_to_100_points() -> None:
+    gap = Interval(0.02, -5.844, 5.847, 0.46, 1.0)
+    told = tell_contrast(Contrast("expanded", "mixup", "condition", gap))
+    assert told == "expanded is 2.0 points better than mixup (100.0 worse to 100.0 better)"
 
 
 def test_looks_are_named() -> None:

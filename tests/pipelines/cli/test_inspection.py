@@ -7,8 +7,12 @@ import shutil
 from pathlib import Path
 
 import numpy as np
+import pytest
 from PIL import Image
 
+from ops.errors import UserError
+from ops.workspaces.workspace import Workspace
+from pipelines.cli.inspection import find_source
 from tests.sources import make_folder, make_truth
 from tests.workspaces import digit_splits, growset
 
@@ -29,7 +33,7 @@ def test_a_path_is_inspected_outside_of_a_workspace(tmp_path: Path) -> None:
     lines = result.output.splitlines()
     assert lines[0].startswith("my digits: folder, 2 classes, 64 train, 64 validation, ")
     assert any(line.split() == ["zero", *line.split()[1:]] for line in lines)
-    assert "  stored sizes: 16 x 16 (" in result.output
+    assert "  stored sizes (width x height): 16 x 16 (" in result.output
     assert f"with pictures: {tmp_path}/pages/found.html" in result.output
     assert "<h1>What is in my digits</h1>" in (tmp_path / "pages" / "found.html").read_text()
     assert sorted(path.name for path in tmp_path.iterdir()) == ["my digits", "pages"]  # nothing else was written
@@ -72,6 +76,17 @@ def test_conflicting_labels_stop_check_until_they_are_allowed(tmp_path: Path) ->
     assert result.exit_code == 2
     assert "source digits: 1 pictures of train have more than one label" in result.output
     assert "`growset inspect digits`" in result.output
+
+
+def test_a_rehearsal_s_source_is_found_by_the_name_that_its_report_writes(fresh_workspace: Path) -> None:
+    workspace = Workspace(fresh_workspace)
+    with pytest.raises(UserError, match="'digits-quick' is not a source, a recipe or a path of images"):
+        find_source(lambda: workspace, "digits-quick")
+    small = Workspace(workspace.rehearsal("digits"))
+    small.source_path("digits-quick").parent.mkdir(parents=True)
+    small.source_path("digits-quick").write_text("kind: parquet\npath: ../images\nlicence: CC0\n")
+    spec, where = find_source(lambda: workspace, "digits-quick")
+    assert (spec.root, where) == (small.root / "images", small)
 
 
 def test_a_recipe_stands_for_its_source(tmp_path: Path) -> None:
