@@ -62,7 +62,7 @@ def test_arms_and_scorer_get_the_augmentation_that_validation_chooses() -> None:
     recipe = parse_recipe(YAML(typ="safe").load(text), Path("mine.yaml"))
     arms = {**recipe.baselines, **recipe.expanded}
     plain = [name for name, arm in arms.items() if arm.augmentation.kind != "auto"]
-    assert plain == ["real", "randaugment", "expanded"]
+    assert plain == ["real", "randaugment", "expanded", "expanded+randaugment"]  # the same on both sides
     assert recipe.scorer.augmentation.kind == "auto"
     assert recipe.tuning.policy
     assert recipe.tuning.steps <= recipe.classifier.steps
