@@ -132,8 +132,8 @@ class Converter:
             values = np.asarray(upright)
             self.peak = max(self.peak, int(values.max()))
             upright = Image.fromarray((values >> 8).astype(np.uint8))
-        elif deep:  # Pillow has kept the upper byte
-            self.peak = max(self.peak, 256 * _find_largest(upright))
+        elif deep:  # Pillow has kept the upper byte; the lower one was 255 at most
+            self.peak = max(self.peak, 256 * _find_largest(upright) + 255)
         elif mode in ("I", "F"):
             raise ValueError(f"pixels of mode {mode} (32 bit); allowed: 8 or 16 bit")
         if deep:

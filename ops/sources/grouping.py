@@ -24,16 +24,19 @@ COLUMNS = (  # names without case and signs
 
 def find_group_column(frame: pl.DataFrame, label: str) -> str | None:
     """The first column with a known name of which some value has several rows, and that is not the column `label`."""
-    columns = [column for column in find_spellings(frame.columns, COLUMNS) if column != label]
+    plain = [column for column, kind in frame.schema.items() if column != label and not kind.is_nested()]
+    columns = find_spellings(plain, COLUMNS)
     return next((column for column in columns if frame[column].drop_nulls().is_duplicated().any()), None)
 
 
 def can_divide(rule: SplitRule | None, listings: Mapping[str, Listing]) -> bool:
-    """Whether the splits, given or drawn by `rule`, keep groups whole: none lies in two given splits, each class of
-    train has as many as there are splits, and test has two at least."""
+    """Whether the splits, given or drawn by `rule`, keep groups whole: none lies in two given splits, each class has as
+    many as there are splits where these are drawn, and test has two at least."""
     groups = {split: _name_groups(listing) for split, listing in listings.items()}
     train = listings["train"]
-    if find_shared(listings) or min(_count_groups(train, groups["train"])) < len(SPLITS):
+    if find_shared(listings):
+        return False
+    if rule is not None and min(_count_groups(train, groups["train"])) < len(SPLITS):
         return False
     if rule is None or rule.test is None:
         test = groups["test"]

@@ -131,6 +131,8 @@ def _observe_groups(spec: SourceSpec) -> list[str]:
             f"{WARNING}images of one {column} lie in several splits (such as {sorted(shared)[0]}), which flatters the"
             f" result; with `group: {column}` a run refuses that"
         ]
+    if spec.split is None:
+        return []
     return [f"{WARNING}images of one {column} may be drawn into several splits; `group: {column}` keeps them together"]
 
 

@@ -27,6 +27,7 @@ from ops.files.hashing import hash_file
 from ops.sources.conversion import Converter
 from ops.sources.equal_pictures import Dispute, find_dispute, leave_out_copies, require_disjoint
 from ops.sources.layouts import LAYOUTS
+from ops.sources.layouts.folder import guesses_splits
 from ops.sources.listing import SPLITS, Listing, check_names, report_missing
 from ops.sources.spec import SourceSpec
 from ops.sources.splitting import LoadedSplit, cap_classes, draw_splits, link_units, require_whole_groups
@@ -148,6 +149,8 @@ def hash_files(spec: SourceSpec, files: Sequence[Path], cache: Path | None = Non
         total.update(f"size {spec.size}\n".encode())
     if spec.group is not None:
         total.update(b"images without a group are apart\n")  # before, they were one group
+    if spec.kind == "folder" and guesses_splits(spec.root):
+        total.update(b"folders such as train2017 are splits\n")  # before, they were classes
     options = spec.model_dump(mode="json", exclude=UNHASHED_KEYS, exclude_defaults=True)
     if options:
         total.update(json.dumps(options, sort_keys=True).encode())

@@ -44,7 +44,8 @@ def find_split_column(frame: pl.DataFrame) -> str | None:
     """The first column with a known name whose values all stand for splits, two or three of them, train among them."""
     known = [*COLUMNS, *FLAGS]
     columns = sorted(
-        (name for name in frame.columns if _plain(name) in known), key=lambda name: known.index(_plain(name))
+        (name for name, kind in frame.schema.items() if _plain(name) in known and not kind.is_nested()),
+        key=lambda name: known.index(_plain(name)),
     )
     for column in columns:
         splits = set(name_splits(column, frame[column].unique().to_list()).values())

@@ -152,10 +152,11 @@ def _recognise(path: Path) -> Table | None:
         frame = read_separated(io.BytesIO(path.read_bytes()), rows=PEEKED_ROWS)
         columns = find_spellings(frame.columns, FILES)
         frame = read_separated(io.BytesIO(path.read_bytes()), texts=columns, rows=PEEKED_ROWS)
+        known = _rank_labels(path, frame.columns)
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException):
         return None  # some other file; reading the described source reports what is wrong
     for file_name in columns:
-        labels = _rank_labels(path, [name for name in frame.columns if name != file_name])
+        labels = [name for name in known if name != file_name]
         others = [name for name in frame.columns if name not in (file_name, "split")]
         if file_name == "file_name" and "label" in labels:  # the layout's own names
             labels = ["label"]

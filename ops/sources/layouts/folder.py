@@ -122,6 +122,15 @@ def find_split_folders(root: Path) -> dict[str, Path]:
     return {split: found[split] for split in SPLITS if split in found}
 
 
+def guesses_splits(root: Path) -> bool:
+    """Whether the splits are told by longer names than their own."""
+    return root.is_dir() and bool(found := find_split_folders(root)) and not any(map(find_split, _list_names(found)))
+
+
+def _list_names(folders: Mapping[str, Path]) -> list[str]:
+    return [folder.name for folder in folders.values()]
+
+
 def _guess_split_folders(folders: list[Path]) -> dict[str, Path]:
     """Two or three folders whose names say more than a split, such as `train2017`; none if that is not clear."""
     guesses = {folder: guess_split(folder.name) for folder in folders}

@@ -175,7 +175,7 @@ def _read_rows(table: Path, spec: SourceSpec) -> pl.DataFrame:
         content = io.BytesIO(table.read_bytes())  # Polars would read a path as a pattern
         if is_separated(table):
             frame = read_separated(content, texts=(spec.file_name,))
-        elif table.suffix == ".jsonl":
+        elif table.suffix.lower() == ".jsonl":
             frame = pl.read_ndjson(content, infer_schema_length=None)
         else:
             frame = pl.read_parquet(content)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -24,7 +23,7 @@ from ops.sources.listing import (
     to_texts,
 )
 from ops.sources.spec import SourceSpec
-from ops.sources.tables import LABELS
+from ops.sources.tables import LABELS, find_spellings
 
 
 def recognise(root: Path) -> bool:
@@ -52,10 +51,9 @@ def describe_columns(root: Path) -> dict[str, str]:
         return {}
     others = [column for column in columns if "." not in column]
     images = [column.removesuffix(".bytes") for column in columns if column.endswith(".bytes")]
-    plain = {column: re.sub(r"[^a-z0-9]", "", column.lower()) for column in others}
-    labels = [column for name in LABELS for column in others if plain[column] == name] or others
+    labels = find_spellings(others, LABELS) or (others if len(others) == 1 else [])
     image = "image" if "image" in images else images[0] if len(images) == 1 else None
-    label = "label" if "label" in others else labels[0] if labels != others or len(others) == 1 else None
+    label = "label" if "label" in others else labels[0] if labels else None
     if image is not None and label is not None:
         return {key: column for key, column in (("image", image), ("label", label)) if column != key}
     lack = (

@@ -38,6 +38,7 @@ from ops.sources.spec import SourceSpec
 _INTEGER = re.compile(r"-?\d+")
 _MAX_DIGITS = 21  # with the sign; enough to see that a number has more than 64 bits
 NAMES = ("classnames.txt", "classes.txt")
+FEW = 0.02  # of the images that are read: so many others are no part of the dataset
 OTHER_FORMATS = (".gif", ".heic", ".heif", ".avif", ".jp2", ".jxl", ".dcm")  # of images that are not read
 
 
@@ -139,14 +140,19 @@ def _list_images(parts: dict[str, Member]) -> list[Member]:
 
 
 def _require_read(path: Path, keys: dict[str, dict[str, Member]]) -> None:
-    """UserError for images of keys of which none is read: with more dots in their names, or of another format."""
+    """UserError for images of keys of which none is read: with more dots in their names, or of another format.
+
+    A few among many, such as a preview, are left aside.
+    """
+    read = sum(bool(_list_images(parts)) for parts in keys.values())
     others = [member for parts in keys.values() if not _list_images(parts) for member in parts.values()]
     for suffixes, remedy in (
         (SUFFIXES, "a key ends at the first dot of a name; replace the dots before the suffix, for instance by _"),
         (OTHER_FORMATS, f"their format is not supported; convert them to one of {', '.join(SUFFIXES)}"),
     ):
         names = [place.name for place in (PurePosixPath(member.name) for member in others) if place.name[0] != "."]
-        if lost := [name for name in names if name.lower().endswith(suffixes)]:
+        lost = [name for name in names if name.lower().endswith(suffixes)]
+        if len(lost) > FEW * read:
             raise UserError(
                 f"{path}: {len(lost):,} image{'s' * (len(lost) > 1)} such as {lost[0]} cannot be read, because {remedy}"
             )

@@ -159,7 +159,7 @@ def test_deep_colour_is_counted_although_pillow_does_not_report_it() -> None:
     payload = b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", body) + chunk(b"IEND", b"")
     converter = make_converter()
     assert converter.convert_file(payload, "x").ravel().tolist() == [255, 1, 0]
-    assert converter.counts == {"16 bits to 8": 1} and converter.peak == 255 * 256
+    assert converter.counts == {"16 bits to 8": 1} and converter.peak == 65_535
 
 
 @pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP", "TIFF"])
