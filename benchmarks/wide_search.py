@@ -186,8 +186,11 @@ def race(asker: Asker, levels: int, steps: int, folds: int) -> tuple[int, int, d
 def make_level(policy: TrainingPolicy) -> Level:
     """What the search chose, as one level."""
     keys = policy.augmentation.model_dump(exclude={"kind"})
-    magnitude = keys.pop("strength", None)
-    return Level("chosen", keys, policy.standardise, policy.network, magnitude)
+    magnitude = keys.get("strength")
+    used = (
+        keys if magnitude is None else {"flip": keys["flip"]}
+    )  # of RandAugment the search chooses the magnitude alone
+    return Level("chosen", used, policy.standardise, policy.network, magnitude)
 
 
 def draw_level(rng: np.random.Generator, shape: tuple[int, ...], has_networks: bool, number: int) -> Level:
