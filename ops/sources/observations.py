@@ -78,8 +78,8 @@ def _observe_names(names: list[str]) -> list[str]:
         )
     if aside:
         told.append(
-            f"{WARNING}{name_some(aside)} {'is' if len(aside) == 1 else 'are'} read as a class, although called like"
-            " something that lies beside images; if it is no class, keep it elsewhere"
+            f"{WARNING}{name_some(aside)} {'is read as a class' if len(aside) == 1 else 'are read as classes'}, but"
+            " masks and annotations often have such names; move what is no class out of the source"
         )
     return told
 

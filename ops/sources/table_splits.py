@@ -10,6 +10,7 @@ import polars as pl
 
 from ops.errors import UserError
 from ops.sources.listing import ALIASES, SPLITS, find_split, guess_split
+from ops.sources.tables import find_spellings, simplify
 
 PLACE = "{split}"  # in the name of a table: train, val or test, as in `{split}.csv`
 # Names of columns, without case and signs.
@@ -42,12 +43,8 @@ _ALIAS = re.compile(
 
 def find_split_column(frame: pl.DataFrame) -> str | None:
     """The first column with a known name whose values all stand for splits, two or three of them, train among them."""
-    known = [*COLUMNS, *FLAGS]
-    columns = sorted(
-        (name for name, kind in frame.schema.items() if _plain(name) in known and not kind.is_nested()),
-        key=lambda name: known.index(_plain(name)),
-    )
-    for column in columns:
+    plain = [name for name, kind in frame.schema.items() if not kind.is_nested()]
+    for column in find_spellings(plain, [*COLUMNS, *FLAGS]):
         splits = set(name_splits(column, frame[column].unique().to_list()).values())
         if None not in splits and "train" in splits and len(splits) > 1:
             return column
@@ -56,7 +53,7 @@ def find_split_column(frame: pl.DataFrame) -> str | None:
 
 def name_splits(column: str, values: Iterable[object]) -> dict[object, str | None]:
     """The split of each value of a column; None for a value that stands for none."""
-    yes, no = FLAGS.get(_plain(column), (None, None))
+    yes, no = FLAGS.get(simplify(column), (None, None))
     if yes is None:
         return {value: guess_split(str(value).strip()) for value in values}
     texts = {value: str(value).strip().lower() for value in values}
@@ -100,7 +97,3 @@ def find_split_tables(root: Path, name: str) -> dict[str, Path]:
             raise UserError(f"{root} has both {found[split].name} and {path.name}; expected one of the two")
         found[split] = path
     return {split: found[split] for split in SPLITS if split in found}
-
-
-def _plain(name: str) -> str:
-    return re.sub(r"[^a-z0-9]", "", name.lower())

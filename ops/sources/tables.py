@@ -186,7 +186,16 @@ def _is_class(values: pl.Series) -> bool:
     return least in (0, 1) and most - least < 2 * values.n_unique()
 
 
+def simplify(name: str) -> str:
+    """The name of a column without case and signs.
+
+    >>> simplify("Patient_ID")
+    'patientid'
+    """
+    return re.sub(r"[^a-z0-9]", "", name.lower())
+
+
 def find_spellings(columns: Iterable[str], known: Sequence[str]) -> list[str]:
     """The columns with known names, in the order of `known`."""
-    plain = {column: re.sub(r"[^a-z0-9]", "", column.lower()) for column in columns}
+    plain = {column: simplify(column) for column in columns}
     return sorted((column for column in plain if plain[column] in known), key=lambda column: known.index(plain[column]))

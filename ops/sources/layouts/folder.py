@@ -123,12 +123,9 @@ def find_split_folders(root: Path) -> dict[str, Path]:
 
 
 def guesses_splits(root: Path) -> bool:
-    """Whether the splits are told by longer names than their own."""
-    return root.is_dir() and bool(found := find_split_folders(root)) and not any(map(find_split, _list_names(found)))
-
-
-def _list_names(folders: Mapping[str, Path]) -> list[str]:
-    return [folder.name for folder in folders.values()]
+    """Whether folders such as `train2017` are the splits."""
+    names = [folder.name for folder in find_split_folders(root).values()] if root.is_dir() else []
+    return bool(names) and not any(map(find_split, names))
 
 
 def _guess_split_folders(folders: list[Path]) -> dict[str, Path]:

@@ -138,7 +138,7 @@ def _load(files: list[Path], indices: np.ndarray) -> Iterator[Piece]:
 
 
 def _require_named(paths: list[Path]) -> list[Path]:
-    """The paths that a table names, checked as by `require_files`; DamagedData for one that is no file."""
+    """`paths` of a table, if each is a file; DamagedData if one is not. Raises as `require_files`, too."""
     for path in paths:
         if not is_file(path):
             fault = "is not a file" if os.path.exists(path) else "does not exist"
