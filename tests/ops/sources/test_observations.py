@@ -41,7 +41,7 @@ def write(root: Path, *names: str) -> Path:
         ((*ANIMALS, "old.zip", "more.tar.gz"), ["not read: more.tar.gz, old.zip beside the folders"]),
         (("my-train/0.png", "my-test/1.png"), ["warning: my-test, my-train are read as classes, although"]),
         (("bullet train/0.png", "tram/1.png"), []),
-        (("images/0.png", "masks/1.png"), ["warning: masks is read as a class, although called like"]),
+        (("images/0.png", "masks/1.png"), ["warning: masks is read as a class, but masks and annotations"]),
         (("a/x (1).png", "a/x (1)_mask.png", "a/x (1)_mask_1.png", "b/y.png", "b/the_mask.png"), [
             "warning: 2 images, such as x (1)_mask.png, lie beside an image of that name and count as images",
         ]),
