@@ -8,12 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from ops.recipe.arms import Arm
+from ops.recipe.arms import Arm, NoAugmentation, Policy
 from ops.recipe.ingredients.contrastive import ContrastiveTrainer
 from ops.recipe.ingredients.trainers import ProbeTrainer
 from ops.recipe.ingredients.views import Views
 from ops.recipe.strength import JITTERED, find_standard, read_strength, weaken_labelled, weaken_views
+from ops.settings.kinds import Kind
 
+UNCHANGED = (NoAugmentation(), Policy())
+CHANGES = ("jitter", "grey", "blur", "solarize", "flip")  # probabilities of what views change
 IDLE = ("pairing", "sampler", "loss", "targets", "consistency", "variants", "unlabelled", "finish", "separate")
 
 
@@ -43,10 +46,10 @@ def check_contrastive(arms: Mapping[str, Arm]) -> None:
                     f"{idle[0]} has no effect in the arm {name!r}: trainer: {arm.trainer.kind} learns from views of"
                     " images without their labels; remove it"
                 )
-            if arm.augmentation.kind == "none":
+            if arm.augmentation in UNCHANGED or _shows_all(arm.augmentation):
                 raise ValueError(
-                    f"trainer: {arm.trainer.kind} of the arm {name!r} compares two views of an image, and with"
-                    " augmentation: none both are the image; remove the augmentation, or write augmentation: views"
+                    f"trainer: {arm.trainer.kind} of the arm {name!r} compares two views of an image, and with this"
+                    " augmentation both are the image; remove the augmentation, or write augmentation: views"
                 )
         if arm.strength is not None and not _is_followed(arm, read_strength(arm.strength)):
             raise ValueError(
@@ -56,6 +59,13 @@ def check_contrastive(arms: Mapping[str, Arm]) -> None:
             raise ValueError(
                 f"strength has no effect in the arm {name!r}: trainer: probe blends no images; name its augmentation"
             )
+
+
+def _shows_all(augmentation: Kind) -> bool:
+    """Whether views are the whole image, unchanged."""
+    return isinstance(augmentation, Views) and all(
+        getattr(augmentation, key) == (key == "crop") for key in ("crop", *CHANGES)
+    )
 
 
 def _is_followed(arm: Arm, strength: float) -> bool:

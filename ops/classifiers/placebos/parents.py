@@ -10,14 +10,17 @@ def draw_parents(
 ) -> np.ndarray:
     """For each generated image, in order, the row of a real one of its class, int64 [m]; all are used equally often.
 
-    labels : int64 [n]. is_generated : bool [n]. is_seed : bool [n], the real images that may be drawn; None: all.
+    For one without a label it is any real image, labelled or not.
+
+    labels : int64 [n]; negative: none. is_generated : bool [n]. is_seed : bool [n], the real images that may be drawn;
+        None: all.
     ValueError for a class that has generated images and no such real one.
     """
     drawable = ~is_generated if is_seed is None else ~is_generated & is_seed
     wanted = labels[is_generated]
     parents = np.empty(len(wanted), dtype=np.int64)
     for label in np.unique(wanted):
-        own = np.flatnonzero(drawable & (labels == label))
+        own = np.flatnonzero(drawable if label < 0 else drawable & (labels == label))
         if len(own) == 0:
             raise ValueError(f"class {label} has generated images, but no real one could take their place")
         places = np.flatnonzero(wanted == label)

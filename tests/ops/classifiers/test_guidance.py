@@ -268,6 +268,15 @@ def test_parents_of_a_placebo_have_its_class_and_are_used_equally_often() -> Non
         draw_parents(labels, marks | (labels == 2), np.random.default_rng(0))
 
 
+@pytest.mark.parametrize("unlabelled", [0, 4])
+def test_any_real_image_takes_the_place_of_a_generated_one_without_a_label(unlabelled: int) -> None:
+    labels = np.array([0, 1, 0, 1, 2, 2, *[-1] * unlabelled, *[-1] * 30])
+    marks = np.arange(len(labels)) >= 6 + unlabelled
+    parents = draw_parents(labels, marks, np.random.default_rng(0))
+    counts = np.bincount(parents, minlength=6 + unlabelled)
+    assert len(counts) == 6 + unlabelled and counts.max() - counts.min() <= 1
+
+
 @pytest.mark.parametrize("placebo", ["augmented", "mixed"])
 def test_a_placebo_is_made_of_the_seed_images_of_the_variants_alone(placebo: Any) -> None:
     """Half of the real images are seeds. Whatever the others look like, an augmented placebo is the same, and only the

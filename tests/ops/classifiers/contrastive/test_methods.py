@@ -69,7 +69,7 @@ def test_simclr_over_a_batch_with_a_copy() -> None:
 
 
 def test_moco_compares_with_keys_of_the_other_view_of_earlier_steps() -> None:
-    _, method = build("moco", temperature=0.3, queue=12)
+    _, method = build("moco", temperature=0.3, queue=12, batch_size=4)
     assert isinstance(method, Moco)
     earlier = [method.compare(draw(step), step)[1] for step in range(2)]
     with torch.no_grad():
