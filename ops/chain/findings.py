@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from ops.chain.parts.fold_modes import tell_mixture
+from ops.chain.parts.modes import tell_mixture
 from ops.chain.parts.units import list_units
 from ops.datasets.index import read_index
 from ops.datasets.pixels import read_rows

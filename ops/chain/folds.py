@@ -21,9 +21,9 @@ from ops.chain.parts.answers import Answers, Network, find_correct
 from ops.chain.parts.classifiers import BASELINES, EXPANDED, find_metric, weights_file
 from ops.chain.parts.fold_chain import TrainedFold, train_fold
 from ops.chain.parts.fold_images import divide_images
-from ops.chain.parts.fold_modes import describe_mode
 from ops.chain.parts.fold_verdict import ENSEMBLE, LEFT_OUT
 from ops.chain.parts.look import look
+from ops.chain.parts.modes import describe_mode
 from ops.chain.parts.reference import LOGGED, read_reference
 from ops.datasets.index import write_index
 from ops.datasets.pixels import read_rows

@@ -12,6 +12,8 @@ The formulas of the paper leave much open, and the release (Vanint/DatasetExpans
 | input of the scorer, seed image | normalised by the data's statistics | the scorer's own | the scorer's own |
 | input of the scorer, variant | not normalised | the scorer's own | the scorer's own |
 
+What is read is the chain's choice for other scorers than a CLIP (`ops.chain.parts.imagining_preset`).
+
 All climb by one sign step of 0.1 in an L∞ ball of 0.8, the release's for most natural data sets (it uses 4 on
 Caltech-101, 0.5 and 0.1 on medical images). Any choice changes with `dataclasses.replace`.
 

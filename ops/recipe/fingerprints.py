@@ -37,6 +37,11 @@ MENDS: tuple[tuple[str, str, Callable[[Recipe], bool]], ...] = (
         "variants of the sampler are judged in the class shares of validation",
         lambda r: r.sampler.precision != "fp32",
     ),
+    (
+        "generator_onnx",
+        "a scorer that is trained here reads images as it learnt them, whatever the preset",
+        lambda r: (found := r.sampler.imagination) is not None and found.preset == "release" and found.reads_own,
+    ),
 )
 
 

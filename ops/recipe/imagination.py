@@ -12,7 +12,7 @@ from pydantic import Field, field_serializer, model_validator
 
 from ops.recipe.medical import MEDICAL, MOST_HIDDEN, MOST_STRENGTH, RADIUS
 from ops.recipe.medical import STRENGTH as MEDICAL_STRENGTH
-from ops.recipe.scorers import SCORERS, StageScorer
+from ops.recipe.scorers import SCORERS, ClipScorer, StageScorer
 from ops.settings.kinds import Kind, OneOf
 from ops.settings.section import Section
 
@@ -111,6 +111,11 @@ class ImaginationSettings(Section):
     def _write_scorer(self, scorer: Kind) -> Any:
         """The default is written by its name alone, as it was before there were others."""
         return scorer.kind if isinstance(scorer, StageScorer) else scorer.model_dump(mode="json")
+
+    @property
+    def reads_own(self) -> bool:
+        """Whether the scorer reads images as it learnt them. A CLIP reads them as the preset says."""
+        return not isinstance(self.scorer, ClipScorer)
 
     @property
     def set_radius(self) -> float | None:

@@ -17,6 +17,7 @@ from safetensors.torch import load_file
 from ops.chain import find_builder
 from ops.chain.parts.classifiers import keep_networks, weights_file
 from ops.chain.parts.examples import read_baselines, read_mixed_sets
+from ops.chain.parts.modes import explain_mode
 from ops.chain.parts.pools import PRIOR
 from ops.classifiers.examples import Examples
 from ops.classifiers.networks.classifier import Classifier, build_classifier
@@ -208,10 +209,16 @@ class _Work(Judging):
 
     @cached_property
     def mixed(self) -> dict[str, Path] | None:
-        """The folders of the stages up to the mixed dataset; None where no generated image is used."""
+        """The folders of the stages up to the mixed dataset; None where no generated image is used.
+
+        Nor is one that was imagined otherwise than the setting says.
+        """
         folders = self.make_images(MIXED)
         if why := read_unused(folders["generated_images"]):
             self.say(f"generator not used: {why}")
+            return None
+        if why := explain_mode(folders["generator_onnx"]):
+            self.say(f"images not used: {why}")
             return None
         if not read_index(folders[MIXED])["is_generated"].any():
             self.say("not one of the drawn images was accepted")

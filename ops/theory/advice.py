@@ -37,7 +37,7 @@ class Advice:
     warnings: list[str]
 
 
-def advise(given: Premises) -> Advice:
+def advise(given: Premises, generated: int | None = None) -> Advice:
     """Whether generated samples can help under these premises, and how many."""
     compared, efficient = compare_rates(given), find_efficient_number(given)
     answer = ANSWERS[compared.rate]
@@ -48,10 +48,12 @@ def advise(given: Premises) -> Advice:
     }[compared.rate]
     sentences = [
         f"{answer}: the divergence M·TV is {compared.divergence:.3g}, and what more real samples would still gain,"
-        f" max(β log m, M/√m), is {compared.gain:.3g}; the first is {compared.ratio:.2g} times the second: {reason}.",
+        f" max(β log m, M/√m) and at most M, is {compared.gain:.3g}; the first is {compared.ratio:.2g} times the"
+        f" second: {reason}.",
         _tell_numbers(given, efficient),
     ]
-    return Advice(answer, efficient, sentences, [UPPER_BOUND, *_list_limits(given, answer, efficient), RISK])
+    limits = [*_list_vacuous(given, efficient, generated), *_list_limits(given, answer)]
+    return Advice(answer, efficient, sentences, [UPPER_BOUND, *limits, RISK])
 
 
 def advise_mixture(mixture: Mixture) -> Advice:
@@ -90,14 +92,25 @@ def _round(number: float) -> str:
     return f"{float(f'{number:.2g}'):,.12g}"
 
 
-def _list_limits(given: Premises, answer: Answer, efficient: int | None) -> list[str]:
+def _list_vacuous(given: Premises, efficient: int | None, generated: int | None) -> list[str]:
+    """A sentence where the bound is no less than the largest loss, with one of these numbers of generated samples."""
+    numbers = {"the most efficient number": efficient, "the given number": generated}
+    where = [
+        f"with {name}"
+        for name, number in numbers.items()
+        if number is not None and bound_gap(given, number).total >= given.loss_range
+    ]
+    if not where:
+        return []
+    return [
+        f"{' and '.join(where).capitalize()} of generated samples the bound is not below {given.loss_range:.3g}, the"
+        " largest loss: of the gap itself it says nothing, and only the order of its terms can be read."
+    ]
+
+
+def _list_limits(given: Premises, answer: Answer) -> list[str]:
     """What is amiss with these premises."""
     found = []
-    if efficient is not None and bound_gap(given, efficient).total >= given.loss_range:
-        found.append(
-            f"With the most efficient number the bound is not below {given.loss_range:.3g}, the largest loss: of the"
-            " gap itself it says nothing, and only the order of its terms can be read."
-        )
     if given.divergence >= 1:
         found.append("A divergence of 1 is the largest there is: nothing is assumed to be known of the generator.")
     if given.generator(1) >= 1:

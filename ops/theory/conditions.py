@@ -2,7 +2,8 @@
 
 Generated data makes learning faster where the divergence of real and generated distribution is of a smaller order than
 what more real data would still gain: M · TV = o(max(β log m, M / √m)) (Zheng et al. 2023, abstract; M counts as a
-constant there, and stands on both sides here). It does not where the divergence is at least of that order.
+constant there, and stands on both sides here). It does not where the divergence is at least of that order. No gap is
+larger than M, so more real data cannot gain more than M either.
 
 Both speak of growing numbers of samples. At one number there is only a ratio, and it decides nothing near 1.
 """
@@ -24,7 +25,7 @@ MARGIN = 3.0  # the constants that the orders leave open, within which a ratio d
 class Comparison:
     """Both sides of the conditions, in units of the loss.
 
-    divergence: M · TV. gain: max(β log m, M / √m), the leading terms of the bound without generated samples.
+    divergence: M · TV. gain: max(β log m, M / √m), the leading terms of the bound without generated samples; at most M.
     """
 
     divergence: float
@@ -46,4 +47,4 @@ def compare_rates(given: Premises) -> Comparison:
     """The sides of the conditions for these premises."""
     beta = given.learner / given.real
     gain = max(beta * math.log(given.real), given.loss_range / math.sqrt(given.real))
-    return Comparison(given.loss_range * given.divergence, gain)
+    return Comparison(given.loss_range * given.divergence, min(gain, given.loss_range))

@@ -95,7 +95,7 @@ def gmm(
 )
 @click.option(
     "--loss-range",
-    type=Number(0, 1e9, is_open=True),
+    type=Number(1e-9, 1e9),
     default=1.0,
     show_default=True,
     help="The largest loss; 1 for the share of errors.",
@@ -127,7 +127,7 @@ def bound(
 
     learner = loss_range if learner_stability is None else learner_stability
     given = Premises(real, loss_range, learner, divergence, lambda count: generator_stability)
-    found, none, advice = bound_gap(given, generated), bound_gap(given, 0), advise(given)
+    found, none, advice = bound_gap(given, generated), bound_gap(given, 0), advise(given, generated)
     if as_json:
         shown = {"bound": found.total, "terms": found.terms(), "without": none.total, "without_terms": none.terms()}
         click.echo(json.dumps({**shown, **asdict(advice)}))

@@ -29,6 +29,7 @@ from ops.generators.levels import to_pixels
 from ops.generators.units import Unit
 from ops.imagination.gradient_check import check_gradients
 from ops.imagination.imagining import Imagination
+from ops.imagination.presets import find_statistics
 from ops.imagination.protocols import Statistics
 from ops.imagination.scorer_check import ScorerCheck, check_scorer
 from ops.judging.scorer import load_scorer
@@ -108,8 +109,14 @@ def start_imagination(
         judge = prepare_scorer(
             sampler.imagination.scorer, generator=generator, scorer=scorer, train=train, root=root, scratch=scratch
         )
-        check = _check_scorer(scorer, train) if judge is None else _check_judge(judge, generator, train)
         asked, why = sampler.imagination, None
+        if judge is None:
+            check = _check_scorer(scorer, train)
+        else:  # as it reads seed images and variants; the worse counts
+            preset, found = build_preset(asked), _find_statistics(asked, train)
+            inputs = {find_statistics(wanted, found) for wanted in (preset.seed_input, preset.variant_input)}
+            checks = [_check_judge(judge, generator, train, statistics) for statistics in inputs]
+            check = min(checks, key=lambda each: each.low)
         sink(f"generator_onnx: {check.describe()}")
         settings = asked
         if asked.mode in ASKS and check.is_near_chance and not asked.force:
@@ -236,8 +243,13 @@ def _check_scorer(folder: Path, train: PixelDataset) -> ScorerCheck:
     return check_scorer(answers.argmax(1), train.labels, len(train.class_names))
 
 
-def _check_judge(judge: OtherScorer, generator: Path, train: PixelDataset) -> ScorerCheck:
-    """Training images judged by another scorer: of a large set the first of each class, since CLIP takes long."""
+def _check_judge(
+    judge: OtherScorer, generator: Path, train: PixelDataset, statistics: Statistics | None
+) -> ScorerCheck:
+    """Training images judged by another scorer: of a large set the first of each class, since CLIP takes long.
+
+    statistics : in the place of the scorer's own.
+    """
     ids, classes = train.rows["image_id"].to_list(), len(train.class_names)
     most = max(1, JUDGED // classes)
     rows = np.concatenate([np.flatnonzero(train.labels == label)[:most] for label in range(classes)])
@@ -245,7 +257,7 @@ def _check_judge(judge: OtherScorer, generator: Path, train: PixelDataset) -> Sc
     with torch.no_grad():
         for part in np.array_split(rows, np.arange(AT_ONCE, len(rows), AT_ONCE)):
             images = torch.from_numpy(to_nchw(train.images[part])).float() / 255
-            answer = opened.answer(images, [ids[row] for row in part])
+            answer = opened.answer(images, [ids[row] for row in part], statistics)
             predictions.append(answer.log_probabilities.argmax(1).numpy())
     return check_scorer(np.concatenate(predictions), train.labels[rows], classes)
 

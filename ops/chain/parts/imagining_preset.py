@@ -61,8 +61,14 @@ def restore(found: Mapping[str, Any]) -> Imagining:
 
 def build_preset(settings: ImaginationSettings) -> Preset:
     """The named preset with the recipe's changes, in complete groups that remember nothing, so that any can be made
-    alone."""
+    alone.
+
+    The release gave a CLIP levels that it had not learnt on. A scorer that was trained here would answer at chance
+    then, so it reads what it learnt on.
+    """
     named = PRESETS[settings.preset]
+    if settings.reads_own:
+        named = replace(named, seed_input="own", variant_input="own")
     # The preset's phrase is about groups that are not made here.
     told = f"the mean is over groups of {settings.group_size}; the paper's, from memory, is over all K variants"
     ball = replace(named.ball, **_find_given(settings, norm="norm", set_radius="radius"))

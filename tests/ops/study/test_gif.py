@@ -53,14 +53,29 @@ def test_parts_with_a_prior_share_it_and_their_baselines(study: Study) -> None:
     pools, networks = build(study, "pools", "all"), build(study, "networks", "mlp")
     for other in (hundred, pools, networks, build(study, "tail", "random")):
         assert stage_settings(other, "prior") == stage_settings(flow, "prior")
+    unguided = build(study, "flow", "prior")
     for stage in ("real_images", "scorer", "generator_onnx"):
-        assert stage_settings(pools, stage) == stage_settings(networks, stage) == stage_settings(flow, stage)
+        assert stage_settings(networks, stage) == stage_settings(flow, stage)
+        assert stage_settings(pools, stage) == stage_settings(unguided, stage)
     for name in ("latent", "instance", "mae", "pools", "smaller-pool"):
         part = find_part(study, name)
         common = set(part.baselines) & set(find_part(study, "flow").baselines)
         assert {"mixup"} <= common
         assert all(part.baselines[arm] == find_part(study, "flow").baselines[arm] for arm in common)
         assert (part.steps, part.seeds, part.images.seed) == ((1000,), (0, 1, 2, 3, 4), 0)
+
+
+def test_the_goal_is_judged_against_every_baseline(study: Study) -> None:
+    flow = find_part(study, "flow")
+    goal = [claim for name, claim in flow.claims.items() if name != "over-random"]
+    assert {claim.over for claim in goal} == set(flow.baselines) - {"original"}  # plain training is the weakest
+    seeing = {"pseudo", "fixmatch"}
+    assert all(claim.margin == (1 if claim.over in seeing else 5) for claim in goal)
+    assert all((claim.arms, claim.settings) == (("x20",), ("guided",)) for claim in goal)
+
+
+def test_filled_classes_are_equal_in_what_a_classifier_meets(study: Study) -> None:
+    assert build(study, "tail", "guided").mix.real_weight == 1.0
 
 
 def test_the_first_turn_is_the_part_that_asks_the_questions(study: Study) -> None:

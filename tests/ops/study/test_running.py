@@ -16,7 +16,7 @@ from ops.classifiers import runs
 from ops.classifiers.variants.oracle import Oracle
 from ops.datasets.nuisances import fill_background
 from ops.errors import EnvironmentFault, UserError
-from ops.files.outputs import ROUNDS
+from ops.files.outputs import IMAGINATION_FACTS, ROUNDS
 from ops.files.storage import write_json
 from ops.stages.materialization import Runtime
 from ops.stages.refused import REFUSED
@@ -197,6 +197,33 @@ def test_seeds_for_which_the_generator_was_not_used_have_no_value_and_count_as_d
     assert set(nulls["arm"]) == {"grown", "grown-ensemble"}
     assert len(nulls) == 2 * (2 + 1)
     assert "not used" in write_page(study, found).read_text()
+
+
+def test_images_that_were_not_imagined_as_the_setting_says_have_no_value(
+    main: Workspace,
+    write: Callable[[Content], Study],
+    small: Content,
+    runtime: Runtime,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    part: dict[str, Any] = small["parts"]["small"]
+    part["expanded"] = {"grown": {"augmentation": "flip_crop"}}
+    made = block._Work.make_images
+    why = "the scorer is near chance; mode: random takes the place of guided, unless force: true"
+
+    def make_images(work: block._Work, last: str) -> dict[str, Path]:
+        folder = main.root / "imagined"
+        folder.mkdir(exist_ok=True)
+        write_json(folder / IMAGINATION_FACTS, {"why": why})
+        return {**made(work, "real_images"), "generated_images": folder, "generator_onnx": folder}
+
+    monkeypatch.setattr(block._Work, "make_images", make_images)
+    monkeypatch.setattr(block, "read_unused", lambda folder: None)
+    lines = list[str]()
+    found = run_study(write(small), main, replace(runtime, sink=lines.append))
+    assert found.missing == 0
+    assert f"small, setting 6, 4 steps, seed 0: images not used: {why}" in lines
+    assert set(found.table.filter(pl.col("value").is_null())["arm"]) == {"grown"}
 
 
 @pytest.mark.parametrize("refused", [None, {}, {"one": "it moves too little"}])

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from ops.theory.advice import RISK, UPPER_BOUND, advise, advise_mixture
-from ops.theory.bound import Premises
+from ops.theory.bound import Premises, bound_gap
 from ops.theory.conditions import MARGIN, compare_rates
 from ops.theory.mixture import Mixture, state_premises
 
@@ -37,6 +37,20 @@ def test_the_gain_of_more_real_samples_is_the_larger_of_its_two_terms() -> None:
     assert compare_rates(PREMISES).gain == pytest.approx(2 / 100)
     unstable = replace(PREMISES, learner=100.0)
     assert compare_rates(unstable).gain == pytest.approx(100 / 10_000 * math.log(10_000))
+
+
+def test_nothing_more_than_the_largest_loss_can_be_gained() -> None:
+    """A generator whose images are never real ones does not help a learner of which nothing is known."""
+    unstable = replace(PREMISES, learner=1e6, divergence=1.0)
+    assert compare_rates(unstable).gain == PREMISES.loss_range
+    assert advise(unstable).answer == "undecided"
+
+
+def test_a_bound_above_the_largest_loss_is_told_of_the_number_that_was_asked_for() -> None:
+    given = replace(PREMISES, real=100, loss_range=1.0, learner=1.0, divergence=0.01, generator=lambda _: 1.0)
+    assert bound_gap(given, 1).total > 1
+    assert any("with the given number of generated" in each.lower() for each in advise(given, 1).warnings)
+    assert not any("the given number" in each for each in advise(given).warnings)
 
 
 def test_in_the_mixture_enough_real_samples_leave_no_help() -> None:

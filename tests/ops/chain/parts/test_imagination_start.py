@@ -14,11 +14,12 @@ from safetensors.torch import load_file, save_file
 from ops.chain.parts import imagination_start as module
 from ops.chain.parts.imagination_start import Start, start_imagination, time_imagination, write_imagination
 from ops.chain.parts.imagined_drawer import read_imagined
+from ops.chain.parts.imagining_preset import build_preset
 from ops.datasets.pixels import PixelDataset, read_shards
 from ops.errors import UserError
 from ops.files.outputs import IMAGINATION, IMAGINATION_FACTS
 from ops.files.storage import read_json, write_json
-from ops.imagination.presets import CORRECTED, PAPER, PRESETS
+from ops.imagination.presets import CORRECTED, PAPER, PRESETS, RELEASE
 from ops.imagination.projection import Ball
 from ops.judging.scorer import Scorer
 from ops.recipe.imagination import ImaginationSettings
@@ -59,9 +60,7 @@ def test_a_scorer_near_chance_decides_nothing_unless_it_is_forced(root: Path, mo
 
 
 def test_what_was_settled_is_read_again_where_images_are_drawn(root: Path) -> None:
-    found, train, _ = start(root, strength="auto", preset="release", force=True)
-    assert found.data is not None
-    np.testing.assert_allclose(found.data, [[train.images.mean() / 255], [train.images.std() / 255]], atol=1e-6)
+    found, train, _ = start(root, strength="auto", group=2, force=True)
     settled = found.sampler.model_copy(update={"strength": 0.4})
     write_imagination(root / "latent", found, settled, train, seed=1)
     shards = sorted((root / "real").iterdir())
@@ -77,6 +76,18 @@ def test_what_was_settled_is_read_again_where_images_are_drawn(root: Path) -> No
     assert placed == expected and hash(placed) == hash(expected), "workers keep a drawer by its hash"
     timing = time_imagination(again, train, found)
     assert timing.own > 0 and timing.plain > 0 and "s on one core" in timing.describe()
+
+
+def test_only_a_clip_reads_images_as_the_release_gave_them(root: Path) -> None:
+    """Levels of 0..1 are none that the scorer of the stage has learnt on: it answers at chance then."""
+    found, train, _ = start(root, preset="release", force=True)
+    preset = found.place(root / "latent", found.sampler.model_copy(update={"strength": 0.4})).imagining.preset
+    assert (preset.seed_input, preset.variant_input, found.data) == ("own", "own", None)
+    clip = ImaginationSettings(preset="release", scorer=ClipScorer(model="clip"))
+    preset, data = build_preset(clip), module._find_statistics(clip, train)
+    assert (preset.seed_input, preset.variant_input) == (RELEASE.seed_input, RELEASE.variant_input) == ("data", "none")
+    assert data is not None
+    np.testing.assert_allclose(data, [[train.images.mean() / 255], [train.images.std() / 255]], atol=1e-6)
 
 
 def test_a_paper_whose_parts_are_remembered_says_so(root: Path) -> None:

@@ -27,7 +27,6 @@ from ops.generators.units import Run, list_parents
 from ops.imagination.blocks import Blocks
 from ops.imagination.guide import NotFinite
 from ops.imagination.presets import RELEASE
-from ops.imagination.protocols import Statistics
 from ops.recipe.imagination import ImaginationSettings
 from ops.recipe.sampler import SamplerSettings
 from tests.priorfolders import LABELS, NAMES, SHAPE, write_prior, write_scorer, write_seeds
@@ -51,10 +50,9 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def build(root: Path, kind: str = "latent", **settings: Any) -> ImaginedFile:
     keys = {"group": 3, **({"draws": 2} if settings.get("mode") == "overdraw" else {}), **settings}
     sampler = SamplerSettings(**SAMPLER, imagination=ImaginationSettings(**keys))
-    data = Statistics((0.5,), (0.3,)) if keys.get("preset") == "release" else None
     assert sampler.imagination is not None
     imagining, shards = settle(sampler.imagination, len(NAMES)), tuple(sorted((root / "real").iterdir()))
-    return ImaginedFile(root / kind / CONFIG, sampler, imagining, root / "scorer", shards, data)
+    return ImaginedFile(root / kind / CONFIG, sampler, imagining, root / "scorer", shards)
 
 
 def load_seeds(root: Path) -> SeedImages:
@@ -182,9 +180,7 @@ def test_overdraw_keeps_the_best_of_the_priors_own_variants(root: Path) -> None:
     assert (columns["total_after"] > columns["total_before"]).all()
 
 
-def test_a_preset_reads_the_statistics_of_the_images_and_a_scorer_of_other_images_is_refused(
-    root: Path, tmp_path: Path
-) -> None:
+def test_a_preset_is_drawn_with_and_a_scorer_of_other_images_is_refused(root: Path, tmp_path: Path) -> None:
     release = build(root, preset="release", radius=4.0)
     blocks = release.open_blocks()
     preset = blocks.imagination.preset

@@ -1,4 +1,4 @@
-"""Folds that were imagined in different modes are told, and no others."""
+"""Images that were not imagined as asked, and folds that were imagined in different modes, are told."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from ops.chain.findings import expansion_does_not_hurt
-from ops.chain.parts.fold_modes import describe_mode, tell_mixture
-from ops.files.outputs import FOLDS, IMAGINATION, VERDICT
+from ops.chain.parts.modes import describe_mode, explain_mode, tell_mixture
+from ops.files.outputs import FOLDS, IMAGINATION, IMAGINATION_FACTS, VERDICT
 from ops.files.storage import write_json
 
 
@@ -16,6 +16,13 @@ def test_the_mode_in_effect_is_in_a_folds_entry(tmp_path: Path) -> None:
     assert describe_mode(tmp_path) == {}
     write_json(tmp_path / IMAGINATION, {"mode": "random"})
     assert describe_mode(tmp_path) == {"imagination": "random"}
+
+
+@pytest.mark.parametrize("why", [None, "the scorer is near chance; mode: random takes the place of guided"])
+def test_why_images_are_imagined_in_another_mode_is_read_beside_the_generator(tmp_path: Path, why: str | None) -> None:
+    assert explain_mode(tmp_path) is None  # nothing is imagined
+    write_json(tmp_path / IMAGINATION_FACTS, {"mode": "random", "why": why})
+    assert explain_mode(tmp_path) == why
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,5 @@
-"""Whether all folds were imagined alike: each decides by its own scorer whether it may guide (`imagination_start`)."""
+"""Whether images were imagined as asked, and all folds alike: each scorer decides whether it may guide
+(`imagination_start`)."""
 
 from __future__ import annotations
 
@@ -7,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ops.files.outputs import IMAGINATION
+from ops.files.outputs import IMAGINATION, IMAGINATION_FACTS
 from ops.files.storage import read_json
 
 MODE = "imagination"  # of a fold's entry in folds.json: the mode in effect; only where it imagined
@@ -17,6 +18,13 @@ def describe_mode(generator_onnx: Path) -> dict[str, str]:
     """The part of a fold's entry that is about imagination; empty for a recipe that does not imagine."""
     path = generator_onnx / IMAGINATION
     return {MODE: read_json(path)["mode"]} if path.exists() else {}
+
+
+def explain_mode(generator_onnx: Path) -> str | None:
+    """Why images are imagined in another mode than the recipe's; None where they are not, or nothing is imagined."""
+    path = generator_onnx / IMAGINATION_FACTS
+    why: str | None = read_json(path)["why"] if path.exists() else None
+    return why
 
 
 def tell_mixture(folds: Sequence[Mapping[str, Any]]) -> str | None:
