@@ -32,7 +32,7 @@ from ops.recipe.ingredients.variants import GitVariants, NoVariants
 from ops.recipe.schema import Recipe
 from ops.recipe.settling import TrainingPolicy, settle_recipe
 from ops.settings.section import Precision
-from ops.tuning.factors import list_factors, list_networks
+from ops.tuning.factors import find_keys, list_factors, list_networks
 from ops.tuning.search import count_steps, is_choice
 from ops.verdict.curve import list_lengths
 
@@ -277,12 +277,12 @@ def settle_expected(recipe: Recipe, policy: TrainingPolicy | None) -> Recipe:
     """The recipe with what the search has chosen or, before it has run, with what its choice will about cost."""
     if not recipe.tuning.policy:
         return recipe
-    return settle_recipe(recipe, policy or expect_policy(recipe.classifier.steps))
+    return settle_recipe(recipe, policy or expect_policy(recipe, recipe.classifier.steps))
 
 
-def expect_policy(steps: int) -> TrainingPolicy:
-    """A choice of typical cost that trains for `steps` optimizer steps."""
-    return TrainingPolicy(EXPECTED, "image", steps, composed=EXPECTED)
+def expect_policy(recipe: Recipe, steps: int) -> TrainingPolicy:
+    """A choice of typical cost that trains for `steps` optimizer steps, with the usual network, also as scorer."""
+    return TrainingPolicy(EXPECTED, "image", steps, find_keys(recipe.classifier.network), composed=EXPECTED)
 
 
 def find_longest(recipe: Recipe) -> int | None:

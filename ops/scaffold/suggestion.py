@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from ops.recipe.changes import edit_recipe
+from ops.tuning.factors import find_stride
 
 MEASURED_IMAGES = 1000  # training images for which the demo's steps were chosen
 GENERATED_LIMIT = 20_000  # images that a laptop draws and trains on in minutes
@@ -59,6 +60,7 @@ def suggest_settings(counts: np.ndarray, shape: Sequence[int]) -> dict[str, Any]
         "sampler.steps": 3 if small else 6,
         "classifier.steps": classifier_steps,
         "classifier.race": RACE,
+        "classifier.network.stride": find_stride(min(shape[:2])),
         "classifier.grid.weight_decay": [0.1],  # the search has chosen what matters more
         "tuning.policy": True,
         "tuning.steps": search_steps,

@@ -9,14 +9,16 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Literal
 
 from ops.recipe.arms import Network, Policy, RandAugment, SmallResNet, Standardise
 
 COLOURS = ("channel_order", "grey")  # keys of a policy that images of one channel do not have
 MAGNITUDES = (4.0, 8.0, 14.0)  # of RandAugment, out of 30
 TINY, LARGE = 16, 48  # pixels of the shorter side: below TINY and from LARGE on other stems make sense
+HUGE = 96  # pixels of the shorter side from which the usual stem quarters it (`growset bench strides`)
 NARROW, USUAL, WIDE = 16, 32, 48  # widths of the small network
+RESOLUTIONS = {1: "full", 2: "half", 4: "quarter"}  # by the stem's stride
 
 
 @dataclass(frozen=True)
@@ -100,22 +102,42 @@ def list_factors(channels: int, networks: tuple[Level, ...] = ()) -> list[Factor
     return factors if channels > 1 else [_drop_colours(factor) for factor in factors]
 
 
+def find_stride(side: int) -> Literal[2, 4]:
+    """By how much the usual stem reduces images with a shorter side of so many pixels."""
+    return 4 if side >= HUGE else 2
+
+
 def list_networks(side: int, network: Network) -> tuple[Level, ...]:
     """Variants of the recipe's `network` for images with a shorter side of so many pixels, the usual one first.
 
-    The stem of the usual one halves the side. Variants with another stem cost about the same, because their width
-    differs too. None where the recipe names a network of its own.
+    The stem of the usual one halves the side, or quarters it where the recipe says so and images are that large.
+    Variants with another stem cost about the same, because their width differs too. None where the recipe names a
+    network of its own.
     """
-    if network != SmallResNet(standardise=network.standardise):
+    keys = find_keys(network)
+    if keys is None or (stride := keys["stride"]) > find_stride(side):
         return ()
-    usual = Level("half resolution", {}, network={"stride": 2, "width": USUAL})
-    if side < TINY:
-        other = Level("full resolution", {}, network={"stride": 1, "width": USUAL}, cost=1.5)
+    if stride == 4:
+        other = _make_level(2, NARROW, "narrow", 1.3)
+    elif side < TINY:
+        other = _make_level(1, USUAL, None, 1.5)
     elif side < LARGE:
-        other = Level("full resolution, narrow", {}, network={"stride": 1, "width": NARROW}, cost=1.3)
+        other = _make_level(1, NARROW, "narrow", 1.3)
     else:
-        other = Level("quarter resolution, wide", {}, network={"stride": 4, "width": 2 * USUAL}, cost=1.1)
-    return usual, other, Level("half resolution, wide", {}, network={"stride": 2, "width": WIDE}, cost=1.7)
+        other = _make_level(4, 2 * USUAL, "wide", 1.1)
+    return _make_level(stride, USUAL), other, _make_level(stride, WIDE, "wide", 1.7)
+
+
+def find_keys(network: Network) -> dict[str, int] | None:
+    """`stride` and `width` of a recipe's network that a search may change; None for one of the recipe's own."""
+    default = SmallResNet(standardise=network.standardise)
+    strides = [stride for stride in (2, 4) if network == default.model_copy(update={"stride": stride})]
+    return {"stride": strides[0], "width": USUAL} if strides else None
+
+
+def _make_level(stride: int, width: int, says: str | None = None, cost: float = 1.0) -> Level:
+    name = f"{RESOLUTIONS[stride]} resolution" + (f", {says}" if says else "")
+    return Level(name, {}, network={"stride": stride, "width": width}, cost=cost)
 
 
 def build_policy(factors: Sequence[Factor], choice: Choice) -> Policy:

@@ -82,7 +82,7 @@ def _describe_longest(pace: Pace) -> dict[str, Any]:
         return {}
     return {
         "longest_steps": longest,
-        "longest_to_do_seconds": pace.count_rest(*pace.estimate(seen.recipe, expect_policy(longest))),
+        "longest_to_do_seconds": pace.count_rest(*pace.estimate(seen.recipe, expect_policy(seen.recipe, longest))),
     }
 
 

@@ -145,7 +145,7 @@ def test_the_longest_training_that_the_search_may_choose_is_counted_for_arms_and
     recipe = Recipe.model_validate(keys)
     plan = plan_expansion(np.array([20] * 3), tuple("abc"), PlanSettings())
     assert find_longest(recipe) == 3200  # 800, 1,600, 3,200
-    usual, most = (count_work(recipe, plan, (28, 28, 1), 3, policy) for policy in (None, expect_policy(3200)))
+    usual, most = (count_work(recipe, plan, (28, 28, 1), 3, policy) for policy in (None, expect_policy(recipe, 3200)))
     assert {training.steps for phase in usual.baselines for training in phase} == {800}
     assert {training.steps for phase in most.baselines for training in phase} == {3200}
     searched = [sum(training.steps for phase in work.policy for training in phase) for work in (usual, most)]

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
 from ops.generators.registry import KINDS
+from ops.recipe.arms import SmallResNet
 from ops.recipe.loading import parse_recipe
 from ops.scaffold.suggestion import adapt_recipe, suggest_settings, suggest_unlabelled
 
@@ -79,6 +80,13 @@ def test_settings_follow_the_source() -> None:
     assert suggest_settings(np.array([300, 100]), (28, 28, 1))["plan.balance"] == "equalise"
     assert suggest_settings(np.array([299, 100]), (28, 28, 1))["plan.balance"] == "keep"
     assert suggest_settings(np.array([50, 1]), (28, 28, 1))["scorer.folds"] == 2
+
+
+@pytest.mark.parametrize(("shape", "stride"), [((64, 64, 3), 2), ((200, 64, 3), 2), ((96, 128, 3), 4)])
+def test_large_images_get_a_stem_that_quarters_them(shape: tuple[int, int, int], stride: int) -> None:
+    changes = suggest_settings(np.full(3, 40), shape)
+    recipe = parse_recipe(YAML(typ="safe").load(adapt_recipe(DEMO, {"source": "mine", **changes}, "Mine.")), Path("m"))
+    assert recipe.classifier.network == SmallResNet(stride=stride)
 
 
 @pytest.mark.parametrize(
