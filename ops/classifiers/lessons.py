@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from ops.classifiers.augmentations import AUGMENTATIONS
 from ops.classifiers.consistency import Consistency
 from ops.classifiers.data import TrainingSet, Views
-from ops.classifiers.ingredients import Sampler, Training
+from ops.classifiers.ingredients import Loss, Sampler, Training
 from ops.classifiers.losses import LOSSES
 from ops.classifiers.networks.classifier import Classifier
 from ops.classifiers.networks.folding import fold_norms
@@ -64,10 +64,10 @@ class Lessons:
             self.sampler.weights, budget.batch_size, budget.steps, training.seed
         )
         self.replacing = self._build_replacing()
-        self.loss = LOSSES[arm.loss.kind](arm.loss, labelled, self.sampler, budget, device)
         targets = TARGETS[arm.targets.kind]
         self.targets = targets(arm.targets, [self._answer_as_network(teach) for teach in training.teachers])
         self.taught = {mark: targets.covers(arm.targets, is_generated=mark) for mark in (False, True)}
+        self.loss = self._build_loss()
         self.consistency = None if term is None else Consistency(
             term, data.select(data.marks == self.unlabelled_mark), model, augment,
             mirrors=kind.mirrors(arm.augmentation), labelled=budget.batch_size, steps=budget.steps,
@@ -131,6 +131,21 @@ class Lessons:
         # A pass over images that all weigh little, as beside many generated ones, might show none of them.
         real = replace(real, weights=real.weights / min(1.0, real.weights.max()))
         return Finishing(build(data), build(real), first)
+
+    def _build_loss(self) -> Callable[[Tensor, Tensor, int], Tensor]:
+        """The loss of labels. Classes are as large in it as in the images that it is shown: in the end real ones."""
+        arm, budget, device = self.training.arm, self.training.budget, self.training.device
+        shown = self.data
+        if getattr(arm.targets, "weight", 0.0) == 1 and not all(self.taught.values()):
+            shown = shown.drop_weights(shown.marks if self.taught[True] else ~shown.marks)
+
+        def build(seen: TrainingSet) -> Loss:
+            return LOSSES[arm.loss.kind](arm.loss, seen, self.sampler, budget, device)
+
+        if arm.finish == 0:
+            return build(shown)
+        mixed, real, first = build(shown), build(shown.drop_weights(shown.marks)), count_mixed(arm.finish, budget.steps)
+        return lambda logits, targets, step: (real if step >= first else mixed)(logits, targets, step)
 
     def _build_replacing(self) -> Replacing | None:
         settings, variants = self.training.arm.variants, self.data.variants

@@ -73,7 +73,7 @@ def _drop_idle(arm: Arm, variants: Sequence[Arm], examples: Examples) -> Arm:
     if all(sampler.equals_uniform(variant.sampler, each) for variant, sizes in tried for each in sizes):
         changes["sampler"] = UniformSampler()
     if all(
-        loss.equals_plain(variant.loss, sizes[0], sampler.list_shown(variant.sampler, each))
+        loss.equals_plain(variant.loss, each, sampler.list_shown(variant.sampler, each))
         for variant, sizes in tried
         for each in sizes
     ):

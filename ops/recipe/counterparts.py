@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 from ops.recipe.arms import AUTO, ONLY_EXPANDED, Arm
 from ops.recipe.contrastive_arms import is_contrastive
+from ops.recipe.ingredients.balancing import Balancing
 from ops.recipe.ingredients.guidance import EmaConsistency, TeacherTargets
 from ops.recipe.ingredients.variants import GitVariants, NoVariants
 from ops.recipe.strength import change_strength
@@ -38,6 +39,8 @@ def simplify(arm: Arm) -> Arm:
         changes["variants"] = arm.variants.model_copy(update=kept) if others else NoVariants()
     if isinstance(arm.targets, TeacherTargets):
         changes["targets"] = arm.targets.model_copy(update={"images": "real", "relabel": False})
+        if arm.targets.weight == 1:  # then no label is left for a loss
+            changes["loss"] = plain.loss
     if isinstance(arm.consistency, EmaConsistency):
         changes["consistency"] = arm.consistency.model_copy(update={"images": "real"})
     return arm.model_copy(update=changes)
@@ -151,6 +154,13 @@ def _check_together(name: str, arm: Arm) -> None:
             raise ValueError(
                 f"trainer: {arm.trainer.kind} of the arm {name!r} would undo its {idle[0]}; remove one of them"
             )
+    balances = [key for key in ("loss", "sampler") if isinstance(getattr(arm, key), Balancing)]
+    balances += ["loss"] * (arm.loss.kind == "ldam")
+    if arm.separate is not None and balances:
+        raise ValueError(
+            f"separate of the arm {name!r} keeps apart the images whose classes its {balances[0]} balances together;"
+            " remove one of them"
+        )
     if arm.separate is not None and arm.pairing.kind == "samplepairing":
         raise ValueError(
             f"samplepairing of the arm {name!r} joins the images that separate keeps apart; remove one of them"

@@ -7,6 +7,8 @@ from functools import reduce
 from typing import Any
 
 from ops.files.hashing import hash_json
+from ops.recipe.arms import Arm
+from ops.recipe.ingredients.balancing import Balancing
 from ops.recipe.pool_arms import list_seeing
 from ops.recipe.schema import Recipe
 from ops.recipe.stages import STAGES
@@ -42,7 +44,19 @@ MENDS: tuple[tuple[str, str, Callable[[Recipe], bool]], ...] = (
         "a scorer that is trained here reads images as it learnt them, whatever the preset",
         lambda r: (found := r.sampler.imagination) is not None and found.preset == "release" and found.reads_own,
     ),
+    (
+        "expanded_classifiers",
+        "losses and feature diffusion go by the images that they are shown, and by their weights",
+        lambda r: any(_balances_what_it_sees(arm) for arm in r.expanded.values()),
+    ),
 )
+
+
+def _balances_what_it_sees(arm: Arm) -> bool:
+    """Whether the arm ends on real images or learns some without labels, with a loss that goes by the classes' sizes,
+    or diffuses the features of generated images too."""
+    by_size = isinstance(arm.loss, Balancing) or arm.loss.kind == "ldam"
+    return arm.trainer.kind == "feature_diffusion" or (by_size and (arm.finish > 0 or arm.targets.kind != "labels"))
 
 
 def stage_settings(recipe: Recipe, stage: str) -> dict[str, Any]:

@@ -35,7 +35,7 @@ def study(
     from ops.study.design import load_study
 
     if quick and budget is not None:
-        raise UserError("--budget has no effect with --quick, which takes less than a minute; remove one of them")
+        raise UserError("--budget has no effect with --quick, which keeps nothing; remove one of them")
     workspace = open_workspace()
     found = load_study(workspace, name)
     runtime.sink(f"study {name}: {found.design.question}")

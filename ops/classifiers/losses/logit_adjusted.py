@@ -26,6 +26,7 @@ class LogitAdjusted(Loss):
     """Cross-entropy of logits + τ log π, π [K] being the shares in which the sampler shows the classes at that step.
 
     So what a sampler has corrected is not corrected twice. A class that is not shown counts as the rarest that is.
+    Images that weigh nothing in the training set are none that this loss sees.
     """
 
     def __init__(
@@ -42,7 +43,7 @@ class LogitAdjusted(Loss):
 
     def _adjust(self, weights: np.ndarray) -> Tensor:
         """τ log π, float32 [K], for the weights of the images."""
-        shown = fill_empty(self.data.sum_by_class(weights))
+        shown = fill_empty(self.data.sum_by_class(np.where(self.data.weights > 0, weights, 0.0)))
         return torch.from_numpy(self.tau * np.log(shown / shown.sum())).float().to(self.device)
 
     @classmethod

@@ -31,7 +31,7 @@ def average_weighted(losses: Tensor, targets: Tensor, weight: Tensor) -> Tensor:
 class Weighted(Loss):
     """Each class's part of the cross-entropy is multiplied by its weight, from the step on at which that begins.
 
-    The weights follow the sizes of the classes in the training set, whatever the sampler shows.
+    The weights follow the sizes of the classes in the training set, whatever a sampler of classes shows.
     """
 
     def __init__(self, settings: Deferred, data: TrainingSet, sampler: Sampler, budget: Budget, device: str) -> None:

@@ -7,6 +7,7 @@ steps. Features are standardised before. It does not know what a feature is made
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -40,25 +41,28 @@ class FeatureFlow(nn.Module):
         return velocity
 
 
-def draw_features(features: Tensor, labels: Tensor, wanted: Tensor, *, steps: int, seed: int) -> tuple[Tensor, Tensor]:
+def draw_features(
+    features: Tensor, labels: Tensor, weights: np.ndarray, wanted: Tensor, *, steps: int, seed: int
+) -> tuple[Tensor, Tensor]:
     """Fit a flow to features float32 [n, d] of labels int64 [n], and draw wanted[c] more of each class c.
 
     Returns features [m, d] and labels [m]. All classes are shown equally often, so that rare ones borrow from common
-    ones through the shared layers. The global generators of torch stay as they are.
+    ones through the shared layers, and within a class features in proportion to `weights` float64 [n]. The global
+    generators of torch stay as they are.
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         mean, scale = features.mean(dim=0), features.std(dim=0, correction=0).clamp(min=1e-6)
-        flow = _fit((features - mean) / scale, labels, len(wanted), steps)
+        flow = _fit((features - mean) / scale, labels, torch.from_numpy(weights), len(wanted), steps)
         drawn = torch.repeat_interleave(torch.arange(len(wanted)), wanted)
         return _integrate(flow, torch.randn(len(drawn), features.shape[1]), drawn) * scale + mean, drawn
 
 
-def _fit(features: Tensor, labels: Tensor, classes: int, steps: int) -> FeatureFlow:
+def _fit(features: Tensor, labels: Tensor, weights: Tensor, classes: int, steps: int) -> FeatureFlow:
     flow = FeatureFlow(features.shape[1], classes)
     optimizer = torch.optim.AdamW(flow.parameters(), lr=RATE)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
-    shares = 1.0 / torch.bincount(labels, minlength=classes).clamp(min=1)[labels].double()
+    shares = weights / torch.bincount(labels, weights=weights, minlength=classes)[labels]
     for _ in range(steps):
         rows = torch.multinomial(shares, BATCH, replacement=True)
         x, z, t = features[rows], torch.randn(BATCH, features.shape[1]), torch.rand(BATCH)

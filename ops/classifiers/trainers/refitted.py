@@ -32,15 +32,22 @@ def fit_refitted(training: Training) -> Classifier:
 
 
 def fit_feature_diffusion(training: Training) -> Classifier:
-    """LDMLR: a generated feature weighs as much as a real image, a generated image as much less as in `data`."""
+    """LDMLR: a generated feature weighs as much as a real image, a generated image as much less as in `data`.
+
+    Without a generated feature the last layer is fitted again on those of the images.
+    """
     settings, data = training.arm.trainer, training.data
     assert isinstance(settings, FeatureDiffusionTrainer)
     network, features = _fit_first(training)
     wanted = count_wanted(data, settings)
-    drawn, labels = draw_features(features, data.labels, wanted, steps=settings.steps, seed=training.seed)
-    weights = np.concatenate([data.weights, np.full(len(drawn), data.weights.max())])
-    every = torch.cat([features, drawn]), torch.cat([data.labels, labels])
-    refit_head(network, *every, weights, epochs=settings.epochs, seed=training.seed)
+    every, labels, weights = features, data.labels, data.weights
+    if wanted.any():
+        drawn, more = draw_features(
+            features, data.labels, data.weights, wanted, steps=settings.steps, seed=training.seed
+        )
+        every, labels = torch.cat([features, drawn]), torch.cat([labels, more])
+        weights = np.concatenate([weights, np.full(len(drawn), weights.max())])
+    refit_head(network, every, labels, weights, epochs=settings.epochs, seed=training.seed)
     return network
 
 
@@ -49,6 +56,8 @@ def count_wanted(data: TrainingSet, settings: FeatureDiffusionTrainer) -> Tensor
     counts = torch.from_numpy(data.counts)  # a generated image counts as part of a real one
     if settings.fill == "equalise":
         wanted = (counts.max() - counts).round().long()
+    elif settings.share == 0:
+        return torch.zeros(len(counts), dtype=torch.int64)
     else:
         wanted = (settings.share * counts).round().long().clamp(min=LEAST)
     return torch.where(counts > 0, wanted, 0)

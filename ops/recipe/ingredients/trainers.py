@@ -36,8 +36,10 @@ class FeatureDiffusionTrainer(Kind):
     fill: Literal["share", "equalise"] = Field(
         "share", description="share: each class grows by `share`; equalise: all classes end equally large"
     )
-    share: Annotated[float, Field(gt=0, le=100)] = Field(
-        0.2, description="features generated per image of a class, at least 5"
+    share: Annotated[float, Field(ge=0, le=100)] = Field(
+        0.2,
+        description="features generated per image of a class, at least 5; 0: none, which shows what fitting the last"
+        " layer once more is worth without them",
     )
     steps: Count = Field(2000, description="optimizer steps of the diffusion model")
 

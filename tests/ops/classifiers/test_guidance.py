@@ -185,6 +185,32 @@ def test_the_last_steps_show_real_images_alone(monkeypatch: pytest.MonkeyPatch) 
     assert len(seen) == 12 and not any(marks.any() for marks in seen[9:])
 
 
+@pytest.mark.parametrize("kind", ["class_weighted", "ldam", "logit_adjusted"])
+def test_a_loss_that_goes_by_class_sizes_follows_the_end_on_real_images(kind: str) -> None:
+    """Together the classes are equal, and real images alone are 18, 4 and 2."""
+    labels = torch.from_numpy(np.repeat([0, 1, 2, 0, 1, 2], [18, 4, 2, 2, 16, 18]))
+    data = replace(DATA, labels=labels, weights=np.ones(60))
+    ending, real = start(Arm.model_validate({"loss": kind, "finish": 0.25}), data)[0], data.select(~data.marks)
+    mixed, alone = (start(Arm.model_validate({"loss": kind}), each)[0] for each in (data, real))
+    logits, targets = torch.randn(6, 3), F.one_hot(torch.arange(6) % 3, 3).float()
+    assert ending.loss(logits, targets, 8) == mixed.loss(logits, targets, 8)
+    assert ending.loss(logits, targets, 9) == pytest.approx(float(alone.loss(logits, targets, 9)), rel=1e-5)
+    assert float(alone.loss(logits, targets, 9)) != pytest.approx(float(mixed.loss(logits, targets, 9)), rel=1e-3)
+
+
+@pytest.mark.parametrize("kind", ["class_weighted", "logit_adjusted"])
+@pytest.mark.parametrize("images", ["generated", "real"])
+def test_a_loss_goes_by_the_images_whose_labels_it_sees(kind: str, images: str) -> None:
+    labels = torch.from_numpy(np.repeat([0, 1, 2, 0, 1, 2], [18, 4, 2, 2, 16, 18]))
+    data = replace(DATA, labels=labels, weights=np.ones(60))
+    keys = {"loss": kind, "targets": {"kind": "teacher", "of": "x", "images": images}}
+    taught, _ = start(Arm.model_validate(keys), data, teachers=[answer_brightness])
+    seen = data.select(data.marks if images == "real" else ~data.marks)
+    alone, _ = start(Arm.model_validate({"loss": kind}), seen)
+    logits, targets = torch.randn(6, 3), F.one_hot(torch.arange(6) % 3, 3).float()
+    assert float(taught.loss(logits, targets, 0)) == pytest.approx(float(alone.loss(logits, targets, 0)), rel=1e-5)
+
+
 @pytest.mark.parametrize("apart", ["norm", "head", "both"])
 def test_layers_of_generated_images_are_dropped_and_never_change_those_of_real_ones(apart: Any) -> None:
     torch.manual_seed(0)

@@ -9,7 +9,7 @@ import torch
 from ops.classifiers.data import TrainingSet
 from ops.classifiers.networks.classifier import Classifier
 from ops.classifiers.trainers.feature_flow import draw_features
-from ops.classifiers.trainers.features import refit_head
+from ops.classifiers.trainers.features import read_features, refit_head
 from ops.classifiers.trainers.refitted import count_wanted
 from ops.classifiers.training import train
 from ops.recipe.arms import Arm, Mlp, SmallResNet
@@ -31,13 +31,36 @@ def test_drawn_features_have_the_distribution_of_their_class() -> None:
     spread = torch.tensor([0.5, 1.0])[labels][:, None]
     features = torch.where(labels[:, None] == 0, -4.0, 6.0) + spread * noise
     before = torch.get_rng_state()
-    found, told = draw_features(features, labels, torch.tensor([150, 100]), steps=200, seed=0)
+    found, told = draw_features(features, labels, np.ones(440), torch.tensor([150, 100]), steps=200, seed=0)
     assert torch.equal(before, torch.get_rng_state())
     assert torch.bincount(told).tolist() == [150, 100]
     for label in (0, 1):
         own, real = found[told == label], features[labels == label]
         torch.testing.assert_close(own.mean(dim=0), real.mean(dim=0), rtol=0, atol=0.4)
         torch.testing.assert_close(own.std(dim=0), real.std(dim=0), rtol=0.35, atol=0)
+
+
+def test_drawn_features_follow_the_weights_within_a_class() -> None:
+    """Of 300 features 30 are real, of one value, and weigh 20; generated ones lie elsewhere."""
+    noise = torch.randn(300, 4, generator=torch.Generator().manual_seed(0))
+    is_real = np.arange(300) < 30
+    features = torch.where(torch.from_numpy(is_real)[:, None], 3.0, -3.0) + 0.3 * noise
+    weights, labels = np.where(is_real, 20.0, 1.0), torch.zeros(300, dtype=torch.int64)
+    found, _ = draw_features(features, labels, weights, torch.tensor([400]), steps=200, seed=0)
+    near_real = (found.mean(dim=1) > 0).float().mean()
+    assert float(near_real) == pytest.approx(600 / 870, abs=0.08)
+
+
+def test_without_a_generated_feature_the_last_layer_is_fitted_again_on_those_of_the_images() -> None:
+    data = make_uneven()
+    assert count_wanted(data, FeatureDiffusionTrainer(share=0)).tolist() == [0, 0, 0]
+    keys = {"kind": "feature_diffusion", "epochs": 3, "share": 0}
+    first, again = (
+        train(data, Arm.model_validate({"trainer": each}), BUDGET, learning_rate=0.01, weight_decay=0.1, seed=1)
+        for each in ("supervised", keys)
+    )
+    refit_head(first, read_features(first, data, "fp32", "cpu"), data.labels, data.weights, epochs=3, seed=1)
+    assert all(torch.equal(first.state_dict()[name], again.state_dict()[name]) for name in first.state_dict())
 
 
 def test_a_last_layer_on_balanced_features_has_its_boundary_between_the_classes() -> None:

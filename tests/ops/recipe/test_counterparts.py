@@ -62,6 +62,18 @@ def refuse(baselines: dict[str, Any], expanded: dict[str, Any]) -> str:
         ({}, {"a": {"separate": "norm", "pairing": "samplepairing"}}, "joins the images that separate keeps apart"),
         (
             {},
+            {"a": {"separate": "head", "loss": "logit_adjusted"}},
+            "whose classes its loss balances together",
+        ),
+        ({}, {"a": {"separate": "norm", "loss": "ldam"}}, "whose classes its loss balances together"),
+        ({}, {"a": {"separate": "both", "sampler": "class_balanced"}}, "whose classes its sampler balances together"),
+        (
+            {},
+            {"a": {"loss": "logit_adjusted", "targets": {**TAUGHT, "images": "generated"}}},
+            "a-real: {targets: {kind: teacher, of: mixup, images: real}}",
+        ),
+        (
+            {},
             {"a": {"loss": "class_weighted", "targets": {**TAUGHT, "weight": 0.5}}},
             "a-real: {loss: {kind: class_weighted}, targets: {kind: teacher, of: mixup, weight: 0.5, images: real}}",
         ),

@@ -102,6 +102,8 @@ def is_free(place: Place) -> bool:
         return False  # another kind has other keys; see below
     if place[0] == "baselines" and place[2] in ONLY_EXPANDED:
         return False  # an error without generated images
+    if place[-1] == "separate" and RESOLVED["expanded"][place[1]]["loss"]["kind"] == "logit_adjusted":
+        return False  # an error beside a loss that balances all images together
     if place[0] == "filter" and place[-1] == "threshold":
         return False  # an error beside a share
     return place[:2] != ("baselines", "real") and ".".join(place) not in FIXED
@@ -229,6 +231,22 @@ def test_a_mend_is_part_of_the_identity_only_of_the_recipes_that_it_changed() ->
     ]
     assert "mends" not in stage_settings(plain, "generator_onnx")
     assert "mends" not in stage_settings(faster, "generator")
+
+
+@pytest.mark.parametrize(
+    ("arm", "mended"),
+    [
+        ({"loss": "class_weighted", "finish": 0.2}, True),
+        ({"loss": "ldam", "finish": 0.2}, True),
+        ({"trainer": "feature_diffusion"}, True),
+        ({"loss": "class_weighted"}, False),
+        ({"loss": "focal", "finish": 0.2}, False),
+    ],
+)
+def test_arms_whose_loss_met_other_class_sizes_are_trained_anew(arm: dict[str, Any], mended: bool) -> None:
+    recipe = parse_recipe({**RESOLVED, "expanded": {**RESOLVED["expanded"], "other": arm}}, DEMO)
+    assert ("mends" in stage_settings(recipe, "expanded_classifiers")) == mended
+    assert "mends" not in stage_settings(recipe, "baseline_classifiers")
 
 
 def test_worth_trains_on_parts_of_the_labels_and_changes_nothing_but_the_report() -> None:

@@ -63,7 +63,7 @@ def test_a_budget_says_what_is_left(main: Workspace, content: Content) -> None:
     both = growset(main.root, "study", "digits", "--budget", "1", "--quick")
     assert (both.exit_code, both.output) == (
         2,
-        "growset: --budget has no effect with --quick, which takes less than a minute; remove one of them\n",
+        "growset: --budget has no effect with --quick, which keeps nothing; remove one of them\n",
     )
     assert growset(main.root, "study", "digits", "--budget", "0").exit_code == 2
 
