@@ -137,7 +137,10 @@ class Listener:
     def sentence(self) -> str:
         """Where it stopped, and the command that continues."""
         command = "dvc repro" if "DVC_STAGE" in os.environ else shlex.join([PROGRAM, *self.arguments])
-        return f"stopped {self.place or 'before it began'}; go on with: {command}"
+        again = (
+            "start again with" if "--quick" in self.arguments else "go on with"
+        )  # a rehearsal is made anew each time
+        return f"stopped {self.place or 'before it began'}; {again}: {command}"
 
 
 def wake_main(number: int) -> None:

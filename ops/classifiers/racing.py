@@ -18,7 +18,7 @@ from ops.recipe.automatic import uses_generated
 from ops.recipe.contrastive_arms import is_contrastive
 from ops.recipe.counterparts import list_teachers
 from ops.recipe.design import Metric
-from ops.statistics.paired import find_error, sum_draws
+from ops.statistics.paired import find_cautious_error, find_error, sum_draws
 from ops.verdict.estimate import BoolArray, IntArray
 from ops.verdict.metric import weigh_images
 
@@ -82,7 +82,8 @@ def find_hopeless(
 
     correct: answers of one network of each arm, bool [n]. labels: int [n]. The best arm is that of `metric`, where the
     accuracy of the worst class is judged as balanced accuracy. The error is that of paired answers to the images, or to
-    the units int [n] that are one draw each.
+    the units int [n] that are one draw each; of these as if one more differed as much as the most different one,
+    because few units may agree by chance.
     """
     weights = weigh_images(labels, metric)
     scores = {arm: float(answers @ weights) for arm, answers in correct.items()}
@@ -90,7 +91,7 @@ def find_hopeless(
     found = {}
     for arm, answers in correct.items():
         gaps = sum_draws(weights * (correct[best].astype(np.float64) - answers), units)
-        behind, error = float(gaps.sum()), find_error(gaps)
+        behind, error = float(gaps.sum()), (find_error if units is None else find_cautious_error)(gaps)
         if arm not in kept and behind > errors * error:
             found[arm] = LeftOut(scores[arm], best, behind, error)
     return found

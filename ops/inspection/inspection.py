@@ -37,7 +37,7 @@ def inspect_pictures(
 ) -> Inspection:
     """The facts about a source's pictures. `drawn` names splits that are drawn from train later."""
     groups = find_exact(pictures.ids)
-    sink(f"duplicates: {len(groups)} pictures are there more than once")
+    sink(f"duplicates: pictures that are there more than once: {len(groups)}")
     groups += find_near(pictures.images, pictures.labels, pictures.ids, sink=sink)
     axes = describe_set(pictures.images) if len(pictures) >= LEAST else np.zeros((len(pictures), 1))
     sink("labels: a classifier that did not see an image judges its label")

@@ -73,12 +73,30 @@ def find_label_errors(
     if not has_skill(skill):
         return LabelErrors(none, none, none.astype(float), none.astype(float), skill)
     learnt[find_suspects(probabilities, y)[0]] = False
-    if all(learnt[y == label].sum() >= LEAST_OF_CLASS for label in range(len(classes))):
+    if _is_learnable(y, learnt, together, seed + 1):
         probabilities = cross_fit(values, y, learnt, strength, together, seed=seed + 1)
     rows, suggested = find_suspects(probabilities, y)
     own, other = probabilities[rows, y[rows]], probabilities[rows, suggested]
     order = np.argsort((own + 1e-9) / other, kind="stable")
     return LabelErrors(judged[rows][order], classes[suggested][order], own[order], other[order], skill)
+
+
+def _is_learnable(labels: np.ndarray, learnt: np.ndarray, units: np.ndarray | None, seed: int) -> bool:
+    """Whether `cross_fit` finds enough images of each class in all, and one or more where it learns for a fold."""
+    if any(learnt[labels == label].sum() < LEAST_OF_CLASS for label in range(labels.max() + 1)):
+        return False
+    divisions = _divide(labels, units, seed)
+    return all(
+        len(np.unique(labels[(folds != fold) & learnt])) == labels.max() + 1
+        for folds in divisions
+        for fold in np.unique(folds)
+    )
+
+
+def _divide(labels: np.ndarray, units: np.ndarray | None, seed: int) -> list[np.ndarray]:
+    """The divisions into folds that `cross_fit` averages over, int [n] each."""
+    rng, repeats = np.random.default_rng(seed), 1 if len(labels) > MANY else REPEATS
+    return [divide_into_folds(labels, FOLDS, rng, units) for _ in range(repeats)]
 
 
 def find_suspects(probabilities: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -115,12 +133,10 @@ def cross_fit(
 
     `learnt` bool [n] names the images that are learnt from. `units` int [n] stay in one fold.
     """
-    rng = np.random.default_rng(seed)
-    repeats = 1 if len(labels) > MANY else REPEATS
-    total = np.zeros((len(labels), labels.max() + 1))
-    for _ in range(repeats):
-        total += _answer_folds(values, labels, learnt, divide_into_folds(labels, FOLDS, rng, units), strength)
-    return total / repeats
+    total, divisions = np.zeros((len(labels), labels.max() + 1)), _divide(labels, units, seed)
+    for folds in divisions:
+        total += _answer_folds(values, labels, learnt, folds, strength)
+    return total / len(divisions)
 
 
 def _choose_strength(values: np.ndarray, labels: np.ndarray, units: np.ndarray | None, seed: int) -> float:

@@ -177,7 +177,7 @@ def _say_odd(facts: Mapping[str, Any]) -> list[tuple[Level, str]]:
     said: list[tuple[Level, str]] = []
     for key, what in (
         ("blank", "blank"),
-        ("outliers", "unlike the rest of their class"),
+        ("outliers", "unlike the rest of the class"),
         ("noisy", "as sharp as noise"),
         ("blurred", "far less sharp than the rest"),
         ("grey", "grey among images in colour"),

@@ -17,7 +17,8 @@ def ignore(line: str) -> None:
 class Progress:
     """Reports at most one line every `interval` seconds to `sink`.
 
-    The caller passes `done`; `counts` (accepted=…, rejected=…) are shown as they are.
+    The caller passes `done`; `counts` (accepted=…, rejected=…) are shown as they are. The rate is that since `begin`,
+    or since the first update where that was not called: what was done before it may be of an earlier run.
     """
 
     def __init__(
@@ -36,20 +37,19 @@ class Progress:
         self.first: int | None = None
 
     def begin(self, done: int) -> None:
-        """Record that an earlier run finished `done`, which does not count towards the rate."""
+        """Record that an earlier run finished `done`, which does not count towards the rate; 0 where none did."""
         self.first = done
 
     def update(self, done: int, **counts: float) -> None:
         """Record that `done` of the total is finished."""
         now = self.clock()
         if self.first is None:
-            self.first = done
+            self.first, self.started = done, now
         if now - self.reported < self.interval and done < self.total:
             return
         self.reported = now
         rate = (done - self.first) / max(now - self.started, 1e-9)
+        speed = f", {rate:{'.3g' if rate < 999 else '.0f'}}/s" if rate > 0 else ""
         eta = f", {describe_duration((self.total - done) / rate)} left" if rate > 0 and done < self.total else ""
         extra = "".join(f", {name} {value:g}" for name, value in counts.items())
-        self.sink(
-            f"{self.label}: {done}/{self.total} {self.unit}, {rate:{'.3g' if rate < 999 else '.0f'}}/s{eta}{extra}"
-        )
+        self.sink(f"{self.label}: {done}/{self.total} {self.unit}{speed}{eta}{extra}")

@@ -107,7 +107,7 @@ def identify(
     if STAGES[stage].repeats and settings[STAGES[stage].switch or ""] is not None:
         settings["stage_versions"] = {name: workspace.stage_version(name) for name in STAGES[stage].repeats}
     if STAGES[stage].judges and not is_idle(recipe, stage) and has_groups(workspace.output(expansion, REAL)):
-        settings["one_draw"] = "group"
+        settings["one_draw"] = "group, by its share of the images"
     return {
         "stage": stage,
         "version": version,

@@ -168,7 +168,7 @@ def _count(number: int, noun: str) -> str:
 
 
 def _compare(gap: Interval) -> str:
-    if gap.estimate == 0:
+    if round(gap.estimate, 12) == 0:  # equal scores, summed in another order
         return "is as good as"
     if gap.estimate > 0:
         return f"is {_size(gap)} points better than"

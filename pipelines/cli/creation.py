@@ -83,15 +83,17 @@ def _describe_source(made: "Created") -> None:
         drawn = spec.split.model_dump(exclude_none=True, include={"validation", "test"})
         splits += drawn
         shares = " and ".join(f"{100 * share:g} % for {split}" for split, share in drawn.items())
-        click.echo(f"no images are given for it, so {shares} are drawn from the others; see {where}")
+        click.echo(f"no images are given for {' and '.join(drawn)}, so {shares} are drawn from the others; see {where}")
     if spec.size is None:
         click.echo(f"all images are {height} x {width} x {channels} (height, width, channels) and keep that size")
     else:
         _describe_size(seen, where)
     if seen.damaged:
         images = f"{seen.damaged} image{'s' * (seen.damaged > 1)} cannot be decoded"
+        them = "them" if seen.damaged > 1 else "it"
         click.echo(
-            f"warning: {images}; `growset check` names the first; remove them, or set `skip_damaged: true` in {where}",
+            f"warning: {images}; `growset check` names the first; remove {them}, or set `skip_damaged: true` in"
+            f" {where}",
             err=True,
         )
     if made.unlabelled is not None:

@@ -22,6 +22,7 @@ from ops.chain.parts.fold_chain import FIRST, WITHOUT_GENERATOR, find_refusal
 from ops.chain.parts.trained import join_sides
 from ops.datasets.axes import to_nchw
 from ops.datasets.pixels import read_split
+from ops.datasets.units import has_groups, read_units
 from ops.errors import UserError
 from ops.files.hashing import hash_json
 from ops.files.manifests import read_manifest
@@ -79,8 +80,11 @@ def run_rung(workspace: RaceWorkspace, recipes: Sequence[str], runtime: Runtime)
     entrants = [read_entrant(workspace, name, refusals[name], runtime) for name in recipes]
     first = workspace.output(recipes[0], FIRST)
     metric: Metric = read_json(workspace.output(recipes[0], BASELINES) / RESULTS)["metric"]
-    labels = read_split(first, "validation").labels
-    pool = pool_arms(entrants, labels, by_class=metric == "worst_class")
+    held = read_split(first, "validation")
+    units = read_units(first, held) if has_groups(first) else None
+    if units is not None and len(np.unique(units)) == 1:
+        units = None  # one draw shows no variation; the race is of scores
+    pool = pool_arms(entrants, held.labels, by_class=metric == "worst_class", units=units)
     without = {
         pool.names[each.recipe, arm]: each.validation[arm]
         for each in entrants

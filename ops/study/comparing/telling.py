@@ -82,7 +82,7 @@ def _tell_others(leader: str, standings: Sequence[Standing]) -> str:
 
 
 def _compare(gap: Interval) -> str:
-    if gap.estimate == 0:
+    if round(gap.estimate, 12) == 0:  # equal scores, summed in another order
         return "is as good as"
     points = f"{100 * abs(gap.estimate):.{choose_decimals(gap.estimate)}f}"
     return f"is {points} points {'better' if gap.estimate > 0 else 'worse'} than"

@@ -58,11 +58,14 @@ def decide(
 ) -> Decision:
     """Whether generated images are used, from answers bool [S, n] and [S, n] of seeds that no round saw.
 
-    labels : int [n] of the validation images; units : int [n], equal for images that are one draw. A minimum over
-    classes is too noisy here, so where the metric is the accuracy of the worst class, balanced accuracy decides.
+    labels : int [n] of the validation images; units : int [n], equal for images that are one draw. Where all are one
+    draw nothing is known of other draws, and no generated image is used. A minimum over classes is too noisy here, so
+    where the metric is the accuracy of the worst class, balanced accuracy decides.
     """
     answers: Mapping[str, np.ndarray] = {"real": real, "inflated": inflated}
-    comparison, metric = Comparison(answers, labels, units=units), choose_checked_metric(metric)
+    metric, lone = choose_checked_metric(metric), units is not None and len(np.unique(units)) == 1
+    comparison = Comparison(answers, labels, units=None if lone else units)
     gap = comparison.differ("inflated", "real", metric, tail=TAIL)
     scores = {name: comparison.score(name, metric, tail=TAIL).estimate for name in answers}
-    return Decision(scores["real"], scores["inflated"], gap.estimate, gap.standard_error, gap.low)
+    low = min(gap.low, 0.0) if lone else gap.low
+    return Decision(scores["real"], scores["inflated"], gap.estimate, gap.standard_error, low)

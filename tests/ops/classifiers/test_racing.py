@@ -31,7 +31,18 @@ def test_images_that_are_one_draw_count_once() -> None:
     (again,) = find_hopeless(
         copied, np.repeat(LABELS, 4), "accuracy", errors=2.0, kept=(), units=np.repeat(np.arange(40), 4)
     ).values()
-    assert (again.behind, again.standard_error) == pytest.approx((once.behind, once.standard_error))
+    one_more = 1 / 40  # a draw more that differs as much as the most different one
+    assert again.behind == pytest.approx(once.behind)
+    assert again.standard_error == pytest.approx(np.hypot(once.standard_error, one_more))
+
+
+def test_few_groups_leave_no_arm_out() -> None:
+    """A single patient's images say nothing of another's, however many they are."""
+    answers = {"good": GOOD, "bad": BAD}
+    for groups, left in ((1, []), (3, []), (40, ["bad"])):
+        units = np.arange(40) % groups
+        found = find_hopeless(answers, LABELS, "accuracy", errors=4.0, kept=(), units=units)
+        assert list(found) == left, groups
 
 
 def test_balanced_accuracy_counts_classes_alike_and_the_worst_class_is_judged_by_it() -> None:

@@ -49,6 +49,16 @@ def test_an_error_that_all_images_of_a_unit_share_is_found_too(digits: tuple[np.
     assert planted[apart].sum() < 0.1 * planted.sum()
 
 
+@pytest.mark.parametrize("seed", range(12))
+def test_a_class_of_two_patients_is_judged_although_one_is_suspect(seed: int) -> None:
+    """Without the suspect a fold would learn from one class alone; then the first answers stay."""
+    rng, labels = np.random.default_rng(seed), np.repeat([0, 1], [40, 4])
+    features = rng.normal(size=(44, 10))
+    features[40:43] += 6.0  # the fourth, of another patient, looks like class 0
+    found = find_label_errors(features, labels, np.concatenate([np.arange(40), [100, 100, 100, 101]]))
+    assert set(found.rows.tolist()) <= set(range(44))
+
+
 def test_right_labels_are_left_alone(digits: tuple[np.ndarray, np.ndarray]) -> None:
     features, labels = digits
     assert len(find_label_errors(features, labels).rows) <= 0.01 * len(labels)

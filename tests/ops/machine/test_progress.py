@@ -75,7 +75,20 @@ def test_last_line_ignores_the_interval_and_has_no_time_left(
 def test_no_time_left_is_shown_before_the_first_result(progress: Progress, clock: Clock, lines: list[str]) -> None:
     clock.now += 10
     progress.update(0)
-    assert lines == ["generation: 0/100 images, 0/s"]
+    assert lines == ["generation: 0/100 images"]
+
+
+def test_the_rate_is_that_since_the_first_update(clock: Clock, lines: list[str]) -> None:
+    """Nobody said what was done before it; here 50 images took no time of this run."""
+    progress = Progress(lines.append, "generation", 100, "images", interval=0.0, clock=clock)
+    for done in (50, 75, 100):
+        clock.now += 5
+        progress.update(done)
+    assert lines == [
+        "generation: 50/100 images",
+        "generation: 75/100 images, 5/s, 5 s left",
+        "generation: 100/100 images, 5/s",
+    ]
 
 
 def test_a_clock_that_stands_still_is_harmless(clock: Clock, lines: list[str]) -> None:

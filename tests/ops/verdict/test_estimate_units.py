@@ -51,18 +51,27 @@ def loop(answers: tuple[Any, Any], labels: IntArray, units: IntArray, strata: li
         return sum((v - mean(values)) ** 2 for v in values) / (len(values) - 1)
 
     rows = {c: [i for i in range(n) if labels[i] == c] for c in classes}
-    g = {c: len({int(units[i]) for i in rows[c]}) for c in classes}
+
+    def share(u: int, c: int) -> float:
+        return sum(units[i] == u for i in rows[c]) / len(rows[c])
 
     def influence(y: list[float], u: int, c: int) -> float:
         centre = mean([y[i] for i in rows[c]])
-        return math.sqrt(g[c] / (g[c] - 1)) * sum(y[i] - centre for i in rows[c] if units[i] == u) / len(rows[c])
+        return sum(y[i] - centre for i in rows[c] if units[i] == u) / len(rows[c]) / math.sqrt(1 - share(u, c))
+
+    def freedom(c: int) -> float:
+        """From the eigenvalues themselves."""
+        h = np.array([share(u, c) for u in owners if share(u, c) > 0])
+        residuals = (np.diag(h) - np.outer(h, h)) / np.sqrt(1 - h)[:, None]
+        found = np.linalg.eigvalsh(residuals @ residuals.T)
+        return float(found.sum() ** 2 / (found**2).sum())
 
     d = [w * (mean([float(s[i]) for s in answers[0]]) - mean([float(s[i]) for s in answers[1]])) for i in range(n)]
     variance, information = 0.0, 0.0
     for stratum in strata:
         part = sum(sum(influence(d, u, c) for c in stratum) ** 2 for u in owners)
         own = {c: sum(influence(d, u, c) ** 2 for u in owners) for c in stratum}
-        df = sum(own.values()) / sum(own[c] / (g[c] - 1) for c in stratum)
+        df = sum(own.values()) / sum(own[c] / freedom(c) for c in stratum)
         variance += part
         information += part**2 / df
     seeds = 0.0
@@ -125,6 +134,29 @@ def test_intervals_cover_where_images_of_a_unit_are_alike() -> None:
             covered, blind = (covered + holds, blind) if groups is units else (covered, blind + holds)
     assert 0.92 < covered / 400 < 0.98
     assert blind / 400 < 0.8
+
+
+@pytest.mark.parametrize("sizes", [(100, *[5] * 6), (80, 10, 10), (60, 10, 10, 10, 10)])
+def test_intervals_cover_where_one_group_has_most_of_the_images(sizes: tuple[int, ...]) -> None:
+    """With the degrees of freedom of equal groups half of these intervals miss."""
+    units, rng, covered = np.repeat(np.arange(len(sizes)), sizes), np.random.default_rng(0), 0
+    for _ in range(300):
+        base = rng.normal(1.5, 1.0, len(units))
+        sides = [base + rng.normal(0, 1.0, len(sizes))[units] for _ in range(2)]
+        answers = [rng.random((5, len(units))) < 1 / (1 + np.exp(-side)) for side in sides]
+        found = contrast((answers[0], answers[1]), None, units)
+        covered += found.low <= 0.0 <= found.high
+    assert covered / 300 > 0.93
+
+
+@pytest.mark.parametrize("sizes", [(6,) * 8, (1,) * 40])
+def test_groups_of_one_size_have_the_usual_correction_and_degrees_of_freedom(sizes: tuple[int, ...]) -> None:
+    units = np.repeat(np.arange(len(sizes)), sizes)
+    pairs, g = group_images(None, len(units), units=units).pairs, len(sizes)
+    assert pairs.freedom.tolist() == [pytest.approx(g - 1)]
+    values = np.random.default_rng(0).normal(size=len(units))
+    sums = np.bincount(units, weights=values - values.mean()) / len(units)
+    np.testing.assert_allclose(pairs.find_influences(values), np.sqrt(g / (g - 1)) * sums)
 
 
 def test_balanced_accuracy_covers_where_one_class_has_few_of_the_units() -> None:

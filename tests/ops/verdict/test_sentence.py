@@ -43,6 +43,16 @@ def test_helps() -> None:
     )
 
 
+def test_equal_scores_of_seeds_in_another_order_are_as_good() -> None:
+    """Their means differ by rounding alone."""
+    answers, order = make_arm(0.8), [3, 1, 4, 0, 2]
+    found = decide(
+        {"real": answers, "expanded": answers[order]}, KINDS, VALIDATION, LABELS, list("abcd"), metric="accuracy",
+        budget=Budget(1600, 64),
+    )  # fmt: skip
+    assert "expanded is as good as real" in found.sentence and "0.000" not in found.sentence.split("(")[0]
+
+
 def test_hurts_is_written_as_a_positive_loss() -> None:
     verdict = judge({"real": 0.78, "mixup": 0.90, "both": 0.80}, generators=[0, 1, 2, 3, 4], metric="balanced_accuracy")
     gap = verdict.contrasts[0].difference

@@ -53,6 +53,12 @@ def test_images_of_a_group_are_one_draw() -> None:
     assert decide(copies[0], copies[1], copies[2], "balanced_accuracy").error < 0.5 * once.error
 
 
+def test_validation_images_of_one_group_use_no_generated_images() -> None:
+    right = np.ones((3, 60), bool)
+    found = decide(~right, right, np.arange(60) % 2, "accuracy", np.zeros(60, int))
+    assert found.gain == 1 and not found.uses_generated
+
+
 def hold_race(
     rng: np.random.Generator, worth: Sequence[Sequence[float]], seeds: float, own: tuple[float, float] = (0.3, 0.3)
 ) -> bool:
