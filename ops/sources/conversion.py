@@ -35,6 +35,7 @@ BACKGROUNDS = {"black": (0, 0, 0), "white": (255, 255, 255)}
 TURNED = "turned upright by their EXIF tag"
 SKIPPED = "skipped, because damaged"
 GREY_MODES = ("1", "L", "LA", "La")
+REMEDY = "replace it, or set `skip_damaged: true` in the source's description"
 SHALLOW = 4_095  # the largest value of 12 bits; 16-bit images that stay below it keep 16 grey levels at most
 _NETPBM = re.compile(rb"P[2356]\s+(?:#[^\n]*\n\s*)*\d+\s+\d+\s+(\d+)")
 
@@ -81,11 +82,11 @@ class Converter:
     def convert_file(self, payload: bytes | None, where: str) -> np.ndarray:
         """One image file as uint8 [H, W, C]: grey has C = 1, every other mode becomes RGB. Raises as `convert`."""
         if not payload:
-            raise DamagedData(f"{where}: the image has no bytes")
+            raise DamagedData(f"{where}: the image has no bytes; {REMEDY}")
         try:
             image = open_image(payload, formats=PILLOW_FORMATS)
         except ValueError as error:
-            raise DamagedData(f"{where}: {error}") from error
+            raise DamagedData(f"{where}: {error}; {REMEDY}") from error
         suffix = re.search(r"\.[a-z]{3,4}$", where.lower())
         if suffix and suffix[0] in SUFFIXES and suffix[0] not in FORMATS[str(image.format)]:
             self.counts[f"named {suffix[0]}, but {image.format}"] += 1

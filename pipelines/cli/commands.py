@@ -139,7 +139,8 @@ def _bring_up_to_date(
         click.echo(f"{expansion}: unchanged", err=quiet)
     else:
         click.echo(f"{expansion}: {len(pending.stale)} of {len(STAGES)} stages to bring up to date", err=quiet)
-        if warning := warn_of_seeds(recipe.classifier.seeds, recipe.verdict.folds):
+        warning = warn_of_seeds(recipe.classifier.seeds, recipe.verdict.folds)
+        if warning and not recipe.verdict.rehearsal:  # which decides nothing, and says so
             click.echo(f"{expansion}: {warning}", err=True)
         try:
             _materialize(Chain(workspace, runtime, validated={expansion: recipe}), expansion, pending.assets)
