@@ -18,7 +18,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from benchmarks.parts.harness import Row, describe_commit, write_result
+from benchmarks.parts.harness import RESULTS, Row, describe_commit, write_result
 from benchmarks.sources.commands import Ended, call_growset
 from benchmarks.sources.measuring import measure, measure_stages
 from benchmarks.sources.registry import SOURCES, Source
@@ -31,7 +31,7 @@ from ops.recipe.stages import STAGES, upstream
 from ops.settings.reading import read_yaml
 from ops.workspaces.workspace import PARAMS, Workspace, check_stage_name, suggest
 
-RESULT, MINUTES, PLANNED = "result.json", "minutes.json", "planned.json"
+BENCHMARK, RESULT, MINUTES, PLANNED = "sources", "result.json", "minutes.json", "planned.json"
 LEAST = 5.0  # seconds in which nothing can be begun any more
 
 
@@ -52,7 +52,7 @@ class Clock:
 def run(
     only: Sequence[str] = (), *, until: str | None = None, stop_after: float | None = None, folder: Path | None = None
 ) -> Path:
-    """Run the sources named, or all; write results/sources.json with every source that the folder has a result of.
+    """Run the sources named, or all; write results/sources.json, which keeps the others that it has.
 
     `until`: the last stage that is made; `real_images` is enough for the reference model, `baseline_classifiers` trains
     no generator. By default the whole chain is run. `stop_after`: minutes for all together; what is unfinished then
@@ -201,8 +201,11 @@ def _collect(root: Path) -> list[dict[str, Any]]:
 
 
 def _write(root: Path) -> Path:
-    found = _collect(root)
-    rows = []
+    """The results of this folder, and those that were kept before of sources that it has none of."""
+    kept = RESULTS / f"{BENCHMARK}.json"
+    before = read_json(kept)["sources"] if kept.exists() else []
+    together = {each["source"]: each for each in (*before, *_collect(root))}
+    found, rows = [together[name] for name in SOURCES if name in together], []
     for each in found:
         name = each["source"]
         rows.append(Row(f"{name}: minutes", round(each["minutes"], 2), "min"))
@@ -214,4 +217,4 @@ def _write(root: Path) -> Path:
                 rows.append(Row(f"{name}: {key}'s test accuracy", round(each[key]["accuracy"], 4), "share"))
         if "accepted" in each:
             rows.append(Row(f"{name}: accepted", each["accepted"]["accept_rate"], "share"))
-    return write_result("sources", rows, {}, sources=found)
+    return write_result(BENCHMARK, rows, {}, sources=found)

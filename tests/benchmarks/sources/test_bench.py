@@ -60,7 +60,8 @@ class FakeGrowset:
 def growset(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> FakeGrowset:
     fake = FakeGrowset()
     monkeypatch.setattr(bench, "call_growset", fake)
-    monkeypatch.setattr(harness, "RESULTS", tmp_path / "results")
+    for module in (harness, bench):
+        monkeypatch.setattr(module, "RESULTS", tmp_path / "results")
     (tmp_path / "results").mkdir()
     for name in list(SOURCES):
         monkeypatch.delitem(SOURCES, name)
@@ -83,6 +84,8 @@ def test_all_sources_are_run_and_results_of_other_calls_stay(tmp_path: Path, gro
     assert (found["bees"]["minutes"], found["bees"]["planned"]) == (1, 1.5)
     assert found["bees"]["stages"] == {"scorer": 30.0}
     assert set(run(tmp_path)) == {"ants", "bees"}
+    elsewhere = bench.run(["ants"], folder=tmp_path / "elsewhere")
+    assert {each["source"] for each in read_json(elsewhere)["sources"]} == {"ants", "bees"}, "another folder's stay"
 
 
 def test_a_second_call_goes_on_and_counts_only_calls_that_made_something(tmp_path: Path, growset: FakeGrowset) -> None:
