@@ -228,8 +228,8 @@ def test_a_corrupt_image_in_the_middle_of_a_shard(finished_workspace: Path) -> N
         result = growset(finished_workspace, command, "digits")
         assert (result.exit_code, result.output) == (
             4,
-            f"growset: {shard}, row {row}: not a readable image (the checksum of chunk IDAT does not match); replace it, or"
-            " set `skip_damaged: true` in the source's description\n",
+            f"growset: {shard}, row {row}: not a readable image (the checksum of chunk IDAT does not match);"
+            " replace it, or set `skip_damaged: true` in the source's description\n",
         )
     assert (finished_workspace / "data" / "digits" / "verdict" / "verdict.json").read_bytes() == verdict
     shard.write_bytes(before)
