@@ -31,6 +31,7 @@ from ops.classifiers.variants.replacing import Replacing, show
 from ops.classifiers.visits import count_mixed
 from ops.machine.precision import compute_in
 from ops.recipe.ingredients.guidance import EmaConsistency
+from ops.recipe.ingredients.losses import PlainLoss
 from ops.recipe.ingredients.unlabelled import FixMatch
 from ops.recipe.ingredients.variants import GitVariants
 
@@ -140,6 +141,8 @@ class Lessons:
             shown = shown.drop_weights(shown.marks if self.taught[True] else ~shown.marks)
 
         def build(seen: TrainingSet) -> Loss:
+            if not seen.weights.any():  # teachers label all that is shown, so it is not asked
+                return LOSSES["plain"](PlainLoss(), self.data, self.sampler, budget, device)
             return LOSSES[arm.loss.kind](arm.loss, seen, self.sampler, budget, device)
 
         if arm.finish == 0:

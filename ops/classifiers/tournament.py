@@ -63,7 +63,8 @@ def find_aliases(arms: Mapping[str, Arm], examples: Examples, grid: GridSettings
 def _drop_idle(arm: Arm, variants: Sequence[Arm], examples: Examples) -> Arm:
     """The arm without its sampler or loss where that declares to have no effect in any of the variants.
 
-    What pseudo-labels add is not among the examples, and its classes need not be equally large.
+    What pseudo-labels add is not among the examples, and its classes need not be equally large. Nor are the classes of
+    the images that no teacher labels as large as those of all, to which the loss is.
     """
     if isinstance(arm.unlabelled, PseudoLabels):
         return arm
@@ -72,7 +73,7 @@ def _drop_idle(arm: Arm, variants: Sequence[Arm], examples: Examples) -> Arm:
     tried = [(variant, examples.list_sizes(variant)) for variant in variants]
     if all(sampler.equals_uniform(variant.sampler, each) for variant, sizes in tried for each in sizes):
         changes["sampler"] = UniformSampler()
-    if all(
+    if not any(getattr(variant.targets, "weight", 0.0) == 1 for variant in variants) and all(
         loss.equals_plain(variant.loss, each, sampler.list_shown(variant.sampler, each))
         for variant, sizes in tried
         for each in sizes

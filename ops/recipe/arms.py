@@ -82,6 +82,7 @@ class AutoAugmentation(Kind):
     kind: Literal["auto"] = Field("auto", description="the policy that validation chose; needs tuning.policy: true")
 
 
+HUGE = 96  # pixels of the shorter side from which the usual stem quarters it (`growset bench strides`)
 Standardise = Literal["none", "image", "grey"]
 
 
@@ -123,6 +124,11 @@ class SmallResNet(Network):
 
     def needs_two(self, side: int) -> bool:
         return side <= 2 * self.stride
+
+
+def find_stride(side: int) -> Literal[2, 4]:
+    """The usual stride for images with a shorter side of so many pixels."""
+    return 4 if side >= HUGE else 2
 
 
 class ResNet18(Network):

@@ -145,6 +145,12 @@ def _check_together(name: str, arm: Arm) -> None:
         raise ValueError(
             f"loss has no effect in the arm {name!r}, whose teachers give all labels; lower targets.weight or remove it"
         )
+    blind = term is not None and term.images == "generated"  # then only real images have labels
+    if teacher is not None and teacher.weight == 1 and teacher.images == "real" and blind and arm.loss.kind != "plain":
+        raise ValueError(
+            f"loss has no effect in the arm {name!r}, whose real images have their labels from teachers and whose"
+            " generated ones have none; remove it"
+        )
     if arm.trainer.kind in UNDOING:
         undone = ("targets", "consistency", "finish", "separate", "variants", "unlabelled")
         idle = [key for key in undone if getattr(arm, key) != getattr(Arm(), key)]

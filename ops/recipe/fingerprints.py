@@ -49,6 +49,16 @@ MENDS: tuple[tuple[str, str, Callable[[Recipe], bool]], ...] = (
         "losses and feature diffusion go by the images that they are shown, and by their weights",
         lambda r: any(_balances_what_it_sees(arm) for arm in r.expanded.values()),
     ),
+    (
+        "expanded_classifiers",
+        "any real image takes the place of a generated one without a label",
+        lambda r: r.data.unlabelled is not None and any(arm.placebo.kind != "none" for arm in r.expanded.values()),
+    ),
+    (
+        "training_policy",
+        "a stride of 4 is a usual one, and has variants",
+        lambda r: r.tuning.policy and getattr(r.classifier.network, "stride", None) == 4,
+    ),
 )
 
 

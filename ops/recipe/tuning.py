@@ -13,7 +13,8 @@ class TuningSettings(Section):
     policy: bool = Field(
         False,
         description="choose the augmentation of all that say `augmentation: auto`, how networks standardise images, and"
-        " width and stride of a small_resnet where the recipe leaves them to their defaults",
+        " width and stride of a small_resnet where the recipe leaves them to their defaults, or its stride is 4 from 96"
+        " pixels on",
     )
     steps: Count | None = Field(None, description="optimizer steps of each training of the search; null: as classifier")
     most_steps: Count | None = Field(

@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
+from ops.recipe.arms import find_stride
 from ops.recipe.changes import edit_recipe
-from ops.tuning.factors import find_stride
 
 MEASURED_IMAGES = 1000  # training images for which the demo's steps were chosen
 GENERATED_LIMIT = 20_000  # images that a laptop draws and trains on in minutes
@@ -34,7 +34,7 @@ AUTO_ARMS = (  # of the template: they get the augmentation that validation choo
     "baselines.augmented", "baselines.oversampled", "baselines.mixup", "baselines.mixup+adjusted",
     "expanded.expanded+augmented", "expanded.expanded+mixup", "expanded.expanded+mixup+adjusted", "expanded.placebo",
 )  # fmt: skip
-ALIKE = ("plan.ratio", "sampler.steps", "classifier.steps")  # with and without labels
+ALIKE = ("plan.ratio", "sampler.steps", "classifier.steps", "classifier.network.stride")  # with and without labels
 
 
 def suggest_settings(counts: np.ndarray, shape: Sequence[int]) -> dict[str, Any]:

@@ -35,7 +35,7 @@ BACKGROUNDS = {"black": (0, 0, 0), "white": (255, 255, 255)}
 TURNED = "turned upright by their EXIF tag"
 SKIPPED = "skipped, because damaged"
 GREY_MODES = ("1", "L", "LA", "La")
-REMEDY = "replace it, or set `skip_damaged: true` in the source's description"
+REPLACE, SKIP = "replace it", ", or set `skip_damaged: true` in the source's description"
 SHALLOW = 4_095  # the largest value of 12 bits; 16-bit images that stay below it keep 16 grey levels at most
 _NETPBM = re.compile(rb"P[2356]\s+(?:#[^\n]*\n\s*)*\d+\s+\d+\s+(\d+)")
 
@@ -82,11 +82,11 @@ class Converter:
     def convert_file(self, payload: bytes | None, where: str) -> np.ndarray:
         """One image file as uint8 [H, W, C]: grey has C = 1, every other mode becomes RGB. Raises as `convert`."""
         if not payload:
-            raise DamagedData(f"{where}: the image has no bytes; {REMEDY}")
+            raise DamagedData(f"{where}: the image has no bytes; {self._remedy}")
         try:
             image = open_image(payload, formats=PILLOW_FORMATS)
         except ValueError as error:
-            raise DamagedData(f"{where}: {error}; {REMEDY}") from error
+            raise DamagedData(f"{where}: {error}; {self._remedy}") from error
         suffix = re.search(r"\.[a-z]{3,4}$", where.lower())
         if suffix and suffix[0] in SUFFIXES and suffix[0] not in FORMATS[str(image.format)]:
             self.counts[f"named {suffix[0]}, but {image.format}"] += 1
@@ -96,6 +96,11 @@ class Converter:
             return self._convert_image(image, is_deep(payload))
         except ValueError as error:
             raise UserError(f"{where}: {error}") from error
+
+    @property
+    def _remedy(self) -> str:
+        """What mends a damaged image."""
+        return REPLACE if self.spec.skip_damaged else REPLACE + SKIP
 
     def describe_shallow(self) -> str | None:
         """What is wrong with the 16-bit images so far if their upper bytes hold next to nothing, as a clause."""

@@ -9,14 +9,13 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Any
 
-from ops.recipe.arms import Network, Policy, RandAugment, SmallResNet, Standardise
+from ops.recipe.arms import Network, Policy, RandAugment, SmallResNet, Standardise, find_stride
 
 COLOURS = ("channel_order", "grey")  # keys of a policy that images of one channel do not have
 MAGNITUDES = (4.0, 8.0, 14.0)  # of RandAugment, out of 30
 TINY, LARGE = 16, 48  # pixels of the shorter side: below TINY and from LARGE on other stems make sense
-HUGE = 96  # pixels of the shorter side from which the usual stem quarters it (`growset bench strides`)
 NARROW, USUAL, WIDE = 16, 32, 48  # widths of the small network
 RESOLUTIONS = {1: "full", 2: "half", 4: "quarter"}  # by the stem's stride
 
@@ -100,11 +99,6 @@ def list_factors(channels: int, networks: tuple[Level, ...] = ()) -> list[Factor
         ),
     ]
     return factors if channels > 1 else [_drop_colours(factor) for factor in factors]
-
-
-def find_stride(side: int) -> Literal[2, 4]:
-    """By how much the usual stem reduces images with a shorter side of so many pixels."""
-    return 4 if side >= HUGE else 2
 
 
 def list_networks(side: int, network: Network) -> tuple[Level, ...]:

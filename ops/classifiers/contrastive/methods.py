@@ -76,7 +76,8 @@ class Simclr(Method):
 class Moco(Method):
     """He et al. 2020 and Chen et al. 2020 (v2): InfoNCE with a queue of keys, here for both views and two queues.
 
-    A queue begins empty.
+    A queue begins empty, and holds whole batches: real images come first in a batch, so that a part of one would hold
+    too few generated ones.
     """
 
     def __init__(self, network: Classifier, settings: MocoTrainer, steps: int) -> None:
@@ -97,7 +98,7 @@ class Moco(Method):
             find_info_nce(query, key, queue, self.settings.temperature, ids, self.queue_ids)
             for query, key, queue in zip(queries, reversed(keys), reversed(self.queues), strict=True)
         ]
-        most = self.settings.queue
+        most = max(1, self.settings.queue // len(ids)) * len(ids)
         self.queues = [torch.cat([key, queue])[:most] for key, queue in zip(keys, self.queues, strict=True)]
         self.queue_ids = torch.cat([ids, self.queue_ids])[:most]
         return torch.stack(losses).mean()

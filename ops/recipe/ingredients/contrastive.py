@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
 from ops.recipe.ingredients.views import Standard
 from ops.settings.kinds import Kind
@@ -56,18 +56,12 @@ class MocoTrainer(ContrastiveTrainer):
     temperature: Positive = Field(0.2, description="τ by which cosines are divided")
     queue: Count = Field(
         4096,
-        description="views of earlier batches that each is compared with, of whole batches; published: 32768",
+        description="views of earlier batches that each is compared with, rounded down to whole batches, at least"
+        " one; published: 32768",
     )
     decay: float = Field(
         0.99, ge=0, lt=1, description="of the averaged network's weights at the first step; it ends at 0.999"
     )
-
-    @model_validator(mode="after")
-    def _check_queue(self) -> MocoTrainer:
-        # A batch has its real images first, so a part of one would hold too few generated ones.
-        if self.queue % self.batch_size:
-            raise ValueError(f"a queue of {self.queue} holds no whole number of batches of {self.batch_size}")
-        return self
 
 
 class ByolTrainer(ContrastiveTrainer):

@@ -83,7 +83,9 @@ class MixedPlacebo(Kind):
     """Blends of two real images in the place of generated ones."""
 
     kind: Literal["mixed"] = Field(
-        "mixed", description="blends of two real images of the same class replace generated ones"
+        "mixed",
+        description="blends of two real images of the same class, or of any where generated ones have no label, replace"
+        " generated ones",
     )
     alpha: Positive = Field(1.0, description="λ ~ Beta(α, α) of each blend")
 

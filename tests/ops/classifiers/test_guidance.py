@@ -198,6 +198,15 @@ def test_a_loss_that_goes_by_class_sizes_follows_the_end_on_real_images(kind: st
     assert float(alone.loss(logits, targets, 9)) != pytest.approx(float(mixed.loss(logits, targets, 9)), rel=1e-3)
 
 
+@pytest.mark.parametrize("kind", ["class_weighted", "ldam", "logit_adjusted"])
+def test_a_loss_that_is_not_asked_needs_no_class_sizes(kind: str) -> None:
+    """In the end real images alone are shown, and teachers label them."""
+    keys = {"loss": kind, "finish": 0.25, "targets": {"kind": "teacher", "of": "x", "images": "real"}}
+    taught, _ = start(Arm.model_validate(keys), teachers=[answer_brightness])
+    logits, targets = torch.randn(6, 3), F.one_hot(torch.arange(6) % 3, 3).float()
+    assert float(taught.loss(logits, targets, 11)) == pytest.approx(float(F.cross_entropy(logits, targets)))
+
+
 @pytest.mark.parametrize("kind", ["class_weighted", "logit_adjusted"])
 @pytest.mark.parametrize("images", ["generated", "real"])
 def test_a_loss_goes_by_the_images_whose_labels_it_sees(kind: str, images: str) -> None:

@@ -232,6 +232,19 @@ def test_balancing_is_not_idle_where_only_real_and_generated_images_together_are
     assert aliases_of(own, examples) == {}
 
 
+@pytest.mark.parametrize("images", ["real", "generated"])
+def test_a_loss_of_some_images_is_not_idle_where_all_together_are_even(images: str) -> None:
+    """Teachers label the others, and the loss sees two images of one class and one of the other."""
+    examples = replace(
+        weigh(np.array([0, 0, 0, 1, 1, 1]), np.ones(6)),
+        is_generated=np.array([False, False, True, False, True, True]),
+    )
+    taught = {"targets": {"kind": "teacher", "of": "x", "images": images}}
+    losses = ("plain", "class_weighted", "logit_adjusted", "ldam")
+    given = {loss: Arm.model_validate({**taught, "loss": loss}) for loss in losses}
+    assert aliases_of(given, examples) == {}
+
+
 def test_the_earlier_of_two_equally_good_settings_wins() -> None:
     runs = [Run("real", at(rate, 0.0), 0) for rate in (0.1, 0.2, 0.3)]
     results = [

@@ -44,7 +44,6 @@ def parse(expanded: dict[str, Any] | None = None, **baselines: Any) -> Recipe:
             {"augmentation": {"kind": "views", "crop": 1, "jitter": 0, "grey": 0, "blur": 0, "flip": 0}},
             "compares two views of an image, and with this augmentation both are the image",
         ),
-        ({"trainer": {"kind": "moco", "queue": 300}}, "a queue of 300 holds no whole number of batches of 256"),
         ({"trainer": {"kind": "simclr", "batch_size": 1}}, "'baselines.x.trainer.batch_size'"),
         ({"trainer": {"kind": "simclr", "queue": 8}}, "queue has no effect with kind: simclr; it belongs to moco"),
         ({"trainer": {"kind": "moco", "temperature": 0}}, "greater than 0"),

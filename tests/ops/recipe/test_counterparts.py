@@ -59,6 +59,11 @@ def refuse(baselines: dict[str, Any], expanded: dict[str, Any]) -> str:
         ({"b": {"trainer": "refitted", "targets": {**TAUGHT, "images": "real"}}}, {}, "would undo its targets"),
         ({}, {"a": {"trainer": "feature_diffusion", "finish": 0.5}}, "of the arm 'a' would undo its finish"),
         ({"b": {"trainer": "feature_diffusion", "sampler": "class_balanced"}}, {}, "would undo its sampler"),
+        (
+            {},
+            {"a": {"consistency": "ema", "targets": {**TAUGHT, "images": "real"}, "loss": "class_weighted"}},
+            "loss has no effect in the arm 'a', whose real images have their labels from teachers",
+        ),
         ({}, {"a": {"separate": "norm", "pairing": "samplepairing"}}, "joins the images that separate keeps apart"),
         (
             {},

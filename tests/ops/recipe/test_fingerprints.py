@@ -249,6 +249,16 @@ def test_arms_whose_loss_met_other_class_sizes_are_trained_anew(arm: dict[str, A
     assert "mends" not in stage_settings(recipe, "baseline_classifiers")
 
 
+def test_a_search_with_a_stride_of_4_is_made_anew() -> None:
+    network = {**RESOLVED["classifier"]["network"], "stride": 4}
+    classifier = {**RESOLVED["classifier"], "network": network}
+    arms = {**RESOLVED["baselines"], "augmented": {"augmentation": "auto"}}
+    for policy in (True, False):
+        tuning = {**RESOLVED["tuning"], "policy": policy}
+        content = {**RESOLVED, "classifier": classifier, "tuning": tuning, **({"baselines": arms} if policy else {})}
+        assert ("mends" in stage_settings(parse_recipe(content, DEMO), "training_policy")) == policy
+
+
 def test_worth_trains_on_parts_of_the_labels_and_changes_nothing_but_the_report() -> None:
     """No test image is looked at again, and what was made before the keys stays current."""
     report = stage_settings(parse_recipe(RESOLVED, DEMO), "report")["report"]

@@ -47,6 +47,7 @@ def test_images_without_labels_get_a_valid_recipe_for_all_of_them(side: int, cha
     assert recipe.tuning.policy and recipe.baselines["mixup"].augmentation.kind == "auto"
     assert recipe.plan.ratio == whole["plan.ratio"] and recipe.classifier.steps == whole["classifier.steps"]
     assert recipe.generator.kind == ("latent" if side > 32 else "flow")
+    assert recipe.classifier.network == SmallResNet(stride=4 if side == 96 else 2)
 
 
 def test_the_measured_source_gets_the_measured_settings() -> None:

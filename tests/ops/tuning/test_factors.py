@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from ops.recipe.arms import Mlp, Network, SmallResNet
-from ops.tuning.factors import find_keys, find_stride, list_networks
+from ops.recipe.arms import Mlp, Network, SmallResNet, find_stride
+from ops.tuning.factors import find_keys, list_networks
 
 
 @pytest.mark.parametrize(

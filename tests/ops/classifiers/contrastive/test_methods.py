@@ -69,7 +69,7 @@ def test_simclr_over_a_batch_with_a_copy() -> None:
 
 
 def test_moco_compares_with_keys_of_the_other_view_of_earlier_steps() -> None:
-    _, method = build("moco", temperature=0.3, queue=12, batch_size=4)
+    _, method = build("moco", temperature=0.3, queue=12)
     assert isinstance(method, Moco)
     earlier = [method.compare(draw(step), step)[1] for step in range(2)]
     with torch.no_grad():
@@ -80,14 +80,14 @@ def test_moco_compares_with_keys_of_the_other_view_of_earlier_steps() -> None:
         total = 0.0
         for view in (0, 1):
             q, k = queries[view * COUNT :][:COUNT], keys[(1 - view) * COUNT :][:COUNT]
-            old = torch.cat([part[(1 - view) * COUNT :][:COUNT] for part in reversed(earlier)])[:12]
-            old_ids = torch.cat([IDS + 10, IDS])[:12].tolist()
+            old = torch.cat([part[(1 - view) * COUNT :][:COUNT] for part in reversed(earlier)])[:COUNT]
+            old_ids = (IDS + 10).tolist()  # a queue of 12 holds one batch of 8
             for i in range(COUNT):
                 own = math.exp(cosine(q[i], k[i]) / 0.3)
-                others = [math.exp(cosine(q[i], old[j]) / 0.3) for j in range(12) if old_ids[j] != int(ids[i])]
+                others = [math.exp(cosine(q[i], old[j]) / 0.3) for j in range(COUNT) if old_ids[j] != int(ids[i])]
                 total -= math.log(own / (own + sum(others)))
         assert method.find_loss((queries, keys), ids).item() == pytest.approx(total / 16, rel=1e-4)
-    assert [len(queue) for queue in method.queues] == [12, 12] and len(method.queue_ids) == 12
+    assert [len(queue) for queue in method.queues] == [COUNT, COUNT] and len(method.queue_ids) == COUNT
 
 
 def test_byol_predicts_what_the_average_sees_in_the_other_view() -> None:
