@@ -29,7 +29,7 @@ from ops.generators.levels import to_pixels
 from ops.generators.units import Unit
 from ops.imagination.gradient_check import check_gradients
 from ops.imagination.imagining import Imagination
-from ops.imagination.presets import find_statistics
+from ops.imagination.presets import Preset, find_statistics
 from ops.imagination.protocols import Statistics
 from ops.imagination.scorer_check import ScorerCheck, check_scorer
 from ops.judging.scorer import load_scorer
@@ -109,14 +109,11 @@ def start_imagination(
         judge = prepare_scorer(
             sampler.imagination.scorer, generator=generator, scorer=scorer, train=train, root=root, scratch=scratch
         )
-        asked, why = sampler.imagination, None
+        asked, why, data = sampler.imagination, None, _find_statistics(sampler.imagination, train)
         if judge is None:
             check = _check_scorer(scorer, train)
-        else:  # as it reads seed images and variants; the worse counts
-            preset, found = build_preset(asked), _find_statistics(asked, train)
-            inputs = {find_statistics(wanted, found) for wanted in (preset.seed_input, preset.variant_input)}
-            checks = [_check_judge(judge, generator, train, statistics) for statistics in inputs]
-            check = min(checks, key=lambda each: each.low)
+        else:
+            check = _check_judge(judge, generator, train, build_preset(asked), data)
         sink(f"generator_onnx: {check.describe()}")
         settings = asked
         if asked.mode in ASKS and check.is_near_chance and not asked.force:
@@ -124,7 +121,7 @@ def start_imagination(
             why = f"{check.describe()}; mode: {settings.mode} takes the place of {asked.mode}, unless force: true"
             sink(f"generator_onnx: {why}")
         effective = sampler.model_copy(update={"imagination": settings})
-        data, classes = _find_statistics(settings, train), len(train.class_names)
+        classes = len(train.class_names)
         effort = SLOW if KINDS[read_config(generator)["kind"]].in_torch else USUAL
         start = Start(sampler, effective, check, data, why, scorer, tuple(shards), classes, device, effort, judge)
         if settings.mode == "guided":
@@ -244,22 +241,28 @@ def _check_scorer(folder: Path, train: PixelDataset) -> ScorerCheck:
 
 
 def _check_judge(
-    judge: OtherScorer, generator: Path, train: PixelDataset, statistics: Statistics | None
+    judge: OtherScorer, generator: Path, train: PixelDataset, preset: Preset, data: Statistics | None
 ) -> ScorerCheck:
     """Training images judged by another scorer: of a large set the first of each class, since CLIP takes long.
 
-    statistics : in the place of the scorer's own.
+    It is asked as the preset shows it seed images and variants; the worse counts. data : as for `find_statistics`.
     """
     ids, classes = train.rows["image_id"].to_list(), len(train.class_names)
     most = max(1, JUDGED // classes)
     rows = np.concatenate([np.flatnonzero(train.labels == label)[:most] for label in range(classes)])
-    opened, predictions = judge.open(generator, ids), []
-    with torch.no_grad():
+    opened = judge.open(generator, ids)
+
+    def check(statistics: Statistics | None) -> ScorerCheck:
+        predictions = []
         for part in np.array_split(rows, np.arange(AT_ONCE, len(rows), AT_ONCE)):
             images = torch.from_numpy(to_nchw(train.images[part])).float() / 255
             answer = opened.answer(images, [ids[row] for row in part], statistics)
             predictions.append(answer.log_probabilities.argmax(1).numpy())
-    return check_scorer(np.concatenate(predictions), train.labels[rows], classes)
+        return check_scorer(np.concatenate(predictions), train.labels[rows], classes)
+
+    inputs = dict.fromkeys(find_statistics(wanted, data) for wanted in (preset.seed_input, preset.variant_input))
+    with torch.no_grad():
+        return min((check(statistics) for statistics in inputs), key=lambda each: each.low)
 
 
 def _find_statistics(settings: ImaginationSettings, train: PixelDataset) -> Statistics | None:

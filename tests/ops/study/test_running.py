@@ -172,58 +172,46 @@ def test_a_changed_grid_keeps_what_still_holds(
     assert len(trained) == 5, "networks are not kept, so a new measure trains them again"
 
 
-def test_seeds_for_which_the_generator_was_not_used_have_no_value_and_count_as_done(
+NEAR_CHANCE = "the scorer is near chance; mode: random takes the place of guided, unless force: true"
+
+
+@pytest.mark.parametrize(
+    ("unused", "other_mode", "said"),
+    [
+        ("it has not learnt", None, "generator not used: it has not learnt"),
+        (None, NEAR_CHANCE, f"images not used: {NEAR_CHANCE}"),  # not imagined as the setting says
+    ],
+)
+def test_seeds_for_which_no_generated_image_is_used_have_no_value_and_count_as_done(
     main: Workspace,
     write: Callable[[Content], Study],
     small: Content,
     runtime: Runtime,
     monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    unused: str | None,
+    other_mode: str | None,
+    said: str,
 ) -> None:
     part: dict[str, Any] = small["parts"]["small"]
     part["expanded"] = {"grown": {"augmentation": "flip_crop"}}
     part["networks"]["grown"], part["ensembles"]["grown-ensemble"] = 2, "grown"
     made = block._Work.make_images
+    write_json(tmp_path / IMAGINATION_FACTS, {"why": other_mode})
 
     def make_images(work: block._Work, last: str) -> dict[str, Path]:
-        return {**made(work, "real_images"), "generated_images": main.root}
+        return {**made(work, "real_images"), "generated_images": tmp_path, "generator_onnx": tmp_path}
 
     monkeypatch.setattr(block._Work, "make_images", make_images)
-    monkeypatch.setattr(block, "read_unused", lambda folder: "it has not learnt")
+    monkeypatch.setattr(block, "read_unused", lambda folder: unused)
     study, lines = write(small), list[str]()
     found = run_study(study, main, replace(runtime, sink=lines.append))
     assert found.missing == 0
-    assert "small, setting 6, 4 steps, seed 0: generator not used: it has not learnt" in lines
+    assert f"small, setting 6, 4 steps, seed 0: {said}" in lines
     nulls = found.table.filter(pl.col("value").is_null())
     assert set(nulls["arm"]) == {"grown", "grown-ensemble"}
     assert len(nulls) == 2 * (2 + 1)
     assert "not used" in write_page(study, found).read_text()
-
-
-def test_images_that_were_not_imagined_as_the_setting_says_have_no_value(
-    main: Workspace,
-    write: Callable[[Content], Study],
-    small: Content,
-    runtime: Runtime,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    part: dict[str, Any] = small["parts"]["small"]
-    part["expanded"] = {"grown": {"augmentation": "flip_crop"}}
-    made = block._Work.make_images
-    why = "the scorer is near chance; mode: random takes the place of guided, unless force: true"
-
-    def make_images(work: block._Work, last: str) -> dict[str, Path]:
-        folder = main.root / "imagined"
-        folder.mkdir(exist_ok=True)
-        write_json(folder / IMAGINATION_FACTS, {"why": why})
-        return {**made(work, "real_images"), "generated_images": folder, "generator_onnx": folder}
-
-    monkeypatch.setattr(block._Work, "make_images", make_images)
-    monkeypatch.setattr(block, "read_unused", lambda folder: None)
-    lines = list[str]()
-    found = run_study(write(small), main, replace(runtime, sink=lines.append))
-    assert found.missing == 0
-    assert f"small, setting 6, 4 steps, seed 0: images not used: {why}" in lines
-    assert set(found.table.filter(pl.col("value").is_null())["arm"]) == {"grown"}
 
 
 @pytest.mark.parametrize("refused", [None, {}, {"one": "it moves too little"}])
