@@ -137,9 +137,8 @@ class Listener:
     def sentence(self) -> str:
         """Where it stopped, and the command that continues."""
         command = "dvc repro" if "DVC_STAGE" in os.environ else shlex.join([PROGRAM, *self.arguments])
-        again = (
-            "start again with" if "--quick" in self.arguments else "go on with"
-        )  # a rehearsal is made anew each time
+        is_rehearsal = "--quick" in self.arguments  # which is made anew each time
+        again = "start again with" if is_rehearsal else "go on with"
         return f"stopped {self.place or 'before it began'}; {again}: {command}"
 
 

@@ -33,6 +33,11 @@ FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.integer[Any]]
 
 
+def keep_several(units: IntArray | None) -> IntArray | None:
+    """`units` int [n]; None where all images are one draw, which shows nothing of how much others would vary."""
+    return None if units is None or len(np.unique(units)) == 1 else units
+
+
 @dataclass(frozen=True, eq=False)
 class Pairs:
     """The pairs of a unit and a class that have images, P of them.

@@ -22,7 +22,7 @@ from ops.chain.parts.fold_chain import FIRST, WITHOUT_GENERATOR, find_refusal
 from ops.chain.parts.trained import join_sides
 from ops.datasets.axes import to_nchw
 from ops.datasets.pixels import read_split
-from ops.datasets.units import has_groups, read_units
+from ops.datasets.units import find_units
 from ops.errors import UserError
 from ops.files.hashing import hash_json
 from ops.files.manifests import read_manifest
@@ -37,6 +37,7 @@ from ops.study.comparing.pooling import Entrant, Pool, pool_arms
 from ops.study.comparing.same_images import RULE
 from ops.verdict.estimate import Interval
 from ops.verdict.picks import pick_best
+from ops.verdict.units import keep_several
 from ops.workspaces.races import RaceWorkspace
 
 TRAINED = [stage for stage in STAGES if stage in {*upstream(EXPANDED), EXPANDED}]
@@ -81,9 +82,7 @@ def run_rung(workspace: RaceWorkspace, recipes: Sequence[str], runtime: Runtime)
     first = workspace.output(recipes[0], FIRST)
     metric: Metric = read_json(workspace.output(recipes[0], BASELINES) / RESULTS)["metric"]
     held = read_split(first, "validation")
-    units = read_units(first, held) if has_groups(first) else None
-    if units is not None and len(np.unique(units)) == 1:
-        units = None  # one draw shows no variation; the race is of scores
+    units = keep_several(find_units(first, held.rows))
     pool = pool_arms(entrants, held.labels, by_class=metric == "worst_class", units=units)
     without = {
         pool.names[each.recipe, arm]: each.validation[arm]

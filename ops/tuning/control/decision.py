@@ -23,6 +23,7 @@ from ops.recipe.design import Metric
 from ops.verdict.comparison import Comparison
 from ops.verdict.estimate import BoolArray, IntArray
 from ops.verdict.reference import choose_checked_metric
+from ops.verdict.units import keep_several
 
 TAIL = 0.05  # below the interval's lower limit
 
@@ -63,9 +64,9 @@ def decide(
     where the metric is the accuracy of the worst class, balanced accuracy decides.
     """
     answers: Mapping[str, np.ndarray] = {"real": real, "inflated": inflated}
-    metric, lone = choose_checked_metric(metric), units is not None and len(np.unique(units)) == 1
-    comparison = Comparison(answers, labels, units=None if lone else units)
+    metric, several = choose_checked_metric(metric), keep_several(units)
+    comparison = Comparison(answers, labels, units=several)
     gap = comparison.differ("inflated", "real", metric, tail=TAIL)
     scores = {name: comparison.score(name, metric, tail=TAIL).estimate for name in answers}
-    low = min(gap.low, 0.0) if lone else gap.low
+    low = min(gap.low, 0.0) if units is not None and several is None else gap.low
     return Decision(scores["real"], scores["inflated"], gap.estimate, gap.standard_error, low)

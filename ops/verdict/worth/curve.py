@@ -24,6 +24,7 @@ from ops.recipe.design import Metric
 from ops.verdict.estimate import BoolArray
 from ops.verdict.image_groups import FloatArray, Groups, IntArray, group_images
 from ops.verdict.metric import weigh_images
+from ops.verdict.units import keep_several
 from ops.verdict.worth.law import EXPONENTS, LEAST_SIZES, Laws, fit_laws
 
 CHANCE = 0.05  # the share of curves of the law whose errors are enlarged without need
@@ -125,8 +126,7 @@ def measure_curve(
     relative = max(0.0, between - inside) / max(freedom, 1)
     seeds = np.maximum(relative * base / counts, least)
     means = np.stack([each.mean(axis=0, dtype=np.float64) for each in stacked])
-    several = units if units is not None and len(np.unique(units)) > 1 else None
-    groups = group_images(None if metric == "accuracy" else labels, len(labels), units=several)
+    groups = group_images(None if metric == "accuracy" else labels, len(labels), units=keep_several(units))
     return LabelCurve(
         arm,
         picked,
