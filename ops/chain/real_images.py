@@ -105,6 +105,11 @@ class RealImages:
     growing: dict[str, PixelDataset]
     left_out: int = 0
 
+    @property
+    def splits(self) -> dict[str, PixelDataset]:
+        """The labelled images."""
+        return self.subset.splits
+
 
 def read_real(workspace: Workspace, recipe: Recipe) -> RealImages:
     """The images that the recipe takes from its source. Raises as `read_source` and `change_splits`."""
@@ -114,10 +119,9 @@ def read_real(workspace: Workspace, recipe: Recipe) -> RealImages:
     return real if others is None else _add_unlabelled(real, spec, others)
 
 
-def read_labelled(workspace: Workspace, recipe: Recipe) -> dict[str, PixelDataset]:
-    """The splits of labelled images that the recipe takes; those without labels are not opened. Raises as
-    `read_real`."""
-    return _read_labelled(describe_source(workspace, recipe), recipe.data, recipe.seed).subset.splits
+def read_labelled(workspace: Workspace, recipe: Recipe) -> RealImages:
+    """The labelled images that the recipe takes; those without labels are not opened. Raises as `read_real`."""
+    return _read_labelled(describe_source(workspace, recipe), recipe.data, recipe.seed)
 
 
 @dataclass(frozen=True)
@@ -151,7 +155,7 @@ def try_source(source: SourceSpec, others: SourceSpec | None, recipe: Recipe, co
 @lru_cache(maxsize=64)
 def _try(spec: SourceSpec, others: SourceSpec | None, data: DataSettings, seed: int, content: str) -> Contents:
     real = _read_labelled(spec, data, seed)
-    splits = real.subset.splits
+    splits = real.splits
     ids = {
         split: frozenset(name.partition("-")[0] for name in dataset.rows["image_id"])
         for split, dataset in splits.items()
@@ -193,7 +197,7 @@ def _read_labelled(spec: SourceSpec, data: DataSettings, seed: int) -> RealImage
 
 def _add_unlabelled(real: RealImages, spec: SourceSpec, others: SourceSpec) -> RealImages:
     """The same with what is expanded: the labelled images of the source `spec`, and the `others`."""
-    splits, conversions = real.subset.splits, dict(real.conversions)
+    splits, conversions = real.splits, dict(real.conversions)
     require_probe(splits)
     height, width, channels = splits["train"].images.shape[1:]
     pool = read_pool(others, (height, width, channels))
@@ -207,7 +211,7 @@ def _add_unlabelled(real: RealImages, spec: SourceSpec, others: SourceSpec) -> R
 def build_real_images(run: StageRun) -> dict[str, Any]:
     """Read, convert, subset, store; `shape` in the metrics is (height, width, channels)."""
     real = read_real(run.workspace, run.recipe)
-    splits = real.subset.splits
+    splits = real.splits
     if not real.subset.draws.is_empty():
         write_index(run.out / DRAWS, real.subset.draws)
     if real.units:
@@ -224,7 +228,7 @@ def _store_growing(run: StageRun, real: RealImages) -> dict[str, Any]:
     """Write what is expanded, where this is something else, as an output of this stage would be; returns its counts."""
     if not real.growing:
         return {}
-    folder, labelled = run.out / FOLDER, len(real.subset.splits["train"])
+    folder, labelled = run.out / FOLDER, len(real.splits["train"])
     counts = {"unlabelled": len(real.growing["train"]) - labelled, "left_out": real.left_out}
     metrics = {**store_splits(folder, real.growing), **counts, "labelled": labelled, "conversions": {}}
     write_json(folder / MANIFEST, describe_part(folder, run.stage, metrics))

@@ -48,7 +48,12 @@ def read_units(folder: Path, *datasets: PixelDataset) -> np.ndarray:
 
 def list_units(folder: Path, *tables: pl.DataFrame) -> np.ndarray:
     """As `read_units`, from the rows of pixel datasets: no image is opened."""
-    keys, known = [key for rows in tables for key in list_keys(rows)], read_groups(folder)
+    return number_units(read_groups(folder), *tables)
+
+
+def number_units(known: Mapping[str, int], *tables: pl.DataFrame) -> np.ndarray:
+    """As `list_units`, where the unit of each key that has a group is known, as `link_groups` gives it."""
+    keys = [key for rows in tables for key in list_keys(rows)]
     names = [f"group {known[key]}" if key in known else key for key in keys]
     return np.unique(np.asarray(names, dtype=str), return_inverse=True)[1].astype(np.int64)
 

@@ -20,9 +20,10 @@ import numpy as np
 from ops.machine.progress import Progress, Sink
 from ops.recipe.arms import Arm
 from ops.recipe.schema import Recipe
-from ops.statistics.paired import Credits
+from ops.statistics.paired import Credits, sum_draws
 from ops.tuning.lengths import Length, choose_length, double_steps
 from ops.verdict.metric import choose_metric, weigh_images
+from ops.verdict.units import keep_several
 
 if TYPE_CHECKING:
     from ops.classifiers.kept_trainings import KeptTrainings
@@ -34,11 +35,15 @@ SEEDS = 2  # networks of each length; side by side on two cores
 
 @dataclass(frozen=True, eq=False)
 class Images:
-    """Training and validation images, uint8 [n, C, H, W], and their labels, int64 [n]."""
+    """Training and validation images, uint8 [n, C, H, W], and their labels, int64 [n].
+
+    units: int [n] of the validation images, equal for those that are one draw; None where each is its own.
+    """
 
     train: tuple[np.ndarray, np.ndarray]
     validation: tuple[np.ndarray, np.ndarray]
     classes: int
+    units: np.ndarray | None = None
 
 
 def explain_own_choice(recipe: Recipe) -> str | None:
@@ -105,6 +110,7 @@ def trace_lengths(
             kept=kept,
         )
         setting, weights = contest.list_settings(name)[0].to_dict(), weigh_images(labels, metric)
+        units = keep_several(images.units)
 
         def answer(steps: int) -> Credits:
             sink(f"learning curve: training {name} for {steps:,} steps, {SEEDS} seeds")
@@ -115,7 +121,7 @@ def trace_lengths(
             progress = Progress(sink, f"learning curve, {steps:,} steps", SEEDS, "trainings")
             done = train_runs(contest, runs, workers, progress)
             right = np.mean([unpack_bits(done[run].bits) for run in runs], axis=0, dtype=np.float64)
-            return np.asarray(weights * right)
+            return sum_draws(weights * right, units)
 
         yield from double_steps(answer, steps=max(1, settings.steps // SPAN), most_steps=SPAN * settings.steps)
 

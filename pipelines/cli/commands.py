@@ -110,7 +110,7 @@ def rehearse_expansion(
     started, name = time.monotonic(), name_rehearsal(expansion)
     recipe = validate(replace(workspace, changes=changes), expansion)
     with exclusive_run(workspace, name):
-        train, pool = read_labelled(workspace, recipe)["train"], None
+        train, pool = read_labelled(workspace, recipe).splits["train"], None
         named = recipe.prior.pool if isinstance(recipe.prior, PoolSettings) else recipe.data.unlabelled
         if named is not None:
             spec = open_pool(workspace, named, recipe.source)

@@ -9,6 +9,7 @@ from ops.chain.driver import FIRST
 from ops.chain.real_images import read_labelled
 from ops.datasets.axes import to_nchw
 from ops.datasets.pixels import read_split
+from ops.datasets.units import number_units, read_groups
 from ops.machine.durations import describe_estimate
 from ops.machine.progress import Sink
 from ops.planning.learning_curve import (
@@ -81,11 +82,13 @@ def _introduce(pace: Pace, name: str) -> str:
 def _read_images(workspace: Workspace, seen: Prospect) -> Images:
     """The training and validation images: the stored ones if they are current, else those of the source."""
     if FIRST in seen.stale:
-        splits = read_labelled(workspace, seen.recipe)
+        real = read_labelled(workspace, seen.recipe)
+        splits, known = real.splits, real.units
     else:
         stored = workspace.output(seen.expansion, FIRST)
-        splits = {split: read_split(stored, split) for split in ("train", "validation")}
+        splits, known = {split: read_split(stored, split) for split in ("train", "validation")}, read_groups(stored)
+    units = number_units(known, splits["validation"].rows) if known else None
     train, validation = (
         (to_nchw(splits[split].images), splits[split].labels.copy()) for split in ("train", "validation")
     )
-    return Images(train, validation, len(splits["train"].class_names))
+    return Images(train, validation, len(splits["train"].class_names), units)

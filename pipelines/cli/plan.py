@@ -147,7 +147,7 @@ def _read_steps(workspace: Workspace, seen: Prospect) -> dict[str, Any] | None:
 def _foresee_variants(workspace: Workspace, seen: Prospect, *, quiet: bool) -> dict[str, Any]:
     """What each arm with variants will show at the first seed, as plain JSON; printed unless `quiet`."""
     if FIRST in seen.stale:
-        labels = read_labelled(workspace, seen.recipe)["train"].labels
+        labels = read_labelled(workspace, seen.recipe).splits["train"].labels
     else:
         labels = read_rows(find_shards(workspace.output(seen.expansion, FIRST), "train"))["label"].to_numpy()
     from ops.classifiers.variants.accounting import describe  # loads torch

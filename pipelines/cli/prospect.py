@@ -131,7 +131,7 @@ def read_exactly(workspace: Workspace, seen: Prospect) -> Prospect:
     recipe = validate(workspace, seen.expansion)
     if seen.counted.is_exact:
         return seen
-    splits = read_labelled(workspace, recipe)
+    splits = read_labelled(workspace, recipe).splits
     train = splits["train"]
     images = {split: np.bincount(data.labels, minlength=len(train.class_names)) for split, data in splits.items()}
     height, width, channels = train.images.shape[1:]

@@ -105,7 +105,7 @@ def test_a_check_opens_few_of_the_images_without_labels_and_a_run_all_of_them_on
         opened == [pool.PROBED]
         and found.growing == 32 + len(unlabelled_images()) == look_ahead(workspace, "digits").plan.classes[0].real
     )
-    assert read_labelled(workspace, recipe).keys() == digit_splits().keys() and opened == [pool.PROBED]
+    assert read_labelled(workspace, recipe).splits.keys() == digit_splits().keys() and opened == [pool.PROBED]
     real = read_real(workspace, recipe)
     assert opened == [pool.PROBED, len(unlabelled_images())] and len(real.growing["train"]) <= found.growing
 

@@ -5,14 +5,18 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
+from ops.classifiers.kept_trainings import KeptTrainings
 from ops.planning.learning_curve import (
+    Images,
     choose_arm,
     describe_length,
     explain_own_choice,
     list_most_lengths,
     propose_steps,
+    trace_lengths,
 )
 from ops.recipe.loading import load_recipe
 from ops.recipe.schema import Recipe
@@ -74,3 +78,27 @@ def test_a_proposal_says_what_the_steps_gain_and_what_more_of_them_would() -> No
         "classifier.steps: 100 (validation: from 100 to 200 gains 0.0 points, standard error 0.3)"
     )
     assert describe_length(worse[-1]) == "3,200 steps: 90.1 %, -0.1 points (standard error 0.4)"
+
+
+def test_images_of_one_group_are_one_draw(tmp_path: Path) -> None:
+    """Copies that are told as groups add nothing to what validation knows; untold they halve the error."""
+    rng = np.random.default_rng(0)
+    labels = np.arange(40) % 2
+    shades = np.where(labels, 150, 100)[:, None, None, None] + rng.integers(-80, 80, (40, 1, 8, 8))
+    pixels = np.clip(shades, 0, 255).astype(np.uint8)
+    train, once = (pixels[:20], labels[:20]), (pixels[20:], labels[20:])
+    often = tuple(np.tile(part, (4, *[1] * (part.ndim - 1))) for part in once)
+    network = {"kind": "small_resnet", "width": 8}
+    recipe = make_recipe(
+        classifier={"steps": 32, "batch_size": 8, "seeds": 2, "network": network},
+        baselines={"real": {}, "mixup": {"pairing": "mixup"}},
+    )
+
+    def trace(validation: Any, units: np.ndarray | None) -> list[Length]:
+        kept = KeptTrainings(tmp_path / "kept", "1")
+        images = Images(train, validation, 2, units)
+        return list(trace_lengths(recipe, "mixup", images, kept, workers=1, sink=lambda line: None))
+
+    alone, copied, grouped = trace(once, None), trace(often, None), trace(often, np.tile(np.arange(20), 4))
+    assert grouped == [pytest.approx(length) for length in alone]
+    assert copied[1].error is not None and alone[1].error is not None and copied[1].error < 0.6 * alone[1].error
