@@ -35,5 +35,6 @@ def learn_and_tell(
     """What `learn` returns on the terms of a fitting. `name` begins the lines of progress; `steps` are to be taken."""
     progress, started = fitting.progress(name, steps, "steps"), time.monotonic()
     ended = learn(make_terms(fitting, precision, pool, progress))
-    fitting.sink(f"{name}: {ended.step} steps in {time.monotonic() - started:.0f} s, {precision}")
+    if own := progress.count_own(ended.step):
+        fitting.sink(f"{name}: {own} steps in {time.monotonic() - started:.0f} s, {precision}")
     return ended

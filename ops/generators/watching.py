@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable
 
 from ops.generators.protocol import Observer, Sample
+from ops.machine.progress import Progress
 from ops.training.state import Observation
 
 
@@ -30,6 +31,8 @@ class Watch:
         self.watching += self.clock() - begun
         return observation
 
-    def find_rate(self, images: int) -> float:
-        """Training images a second, of `images` since the start."""
-        return images / (self.clock() - self.started - self.watching)
+    def tell_rate(self, progress: Progress, step: int, batch_size: int, precision: str) -> None:
+        """Tell training images a second, of the steps that `progress` saw until `step`; nothing where it saw none."""
+        if steps := progress.count_own(step):
+            rate = steps * batch_size / (self.clock() - self.started - self.watching)
+            progress.sink(f"{progress.label}: {rate:.0f} training images per second, {precision}")

@@ -40,6 +40,10 @@ class Progress:
         """Record that an earlier run finished `done`, which does not count towards the rate; 0 where none did."""
         self.first = done
 
+    def count_own(self, done: int) -> int:
+        """How many of `done`, told one by one without `begin`, are not of an earlier run."""
+        return 0 if self.first is None else done - self.first + 1
+
     def update(self, done: int, **counts: float) -> None:
         """Record that `done` of the total is finished."""
         now = self.clock()

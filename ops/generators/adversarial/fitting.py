@@ -54,8 +54,7 @@ def _fit(design: Design[Settings], settings: Settings, fitting: Fitting, pool: T
         Checkpoints(fitting.scratch, settings.checkpoints, lambda step: watch.observe(step, sample)),
         on_step=lambda step, loss: progress.update(step, loss=round(loss, 4)),
     )
-    rate = watch.find_rate(ended.step * settings.batch_size)
-    fitting.sink(f"{fitting.name}: {rate:.0f} training images per second, {precision}")
+    watch.tell_rate(progress, ended.step, settings.batch_size, precision)
     save_network(fitting.out, pair.maker, config)
     write_json(fitting.out / LOSSES, {"every": LOSS_WINDOW, "loss": ended.losses})
     return {

@@ -96,8 +96,7 @@ def learn_to_denoise(
     watching.start()
     checkpoints = Checkpoints(fitting.scratch, settings.checkpoints, watch(0, settings.default_sampler()))
     ended = session.learn(steps, settings, checkpoints, progress, prepare=steps.prepare)
-    rate = watching.find_rate(ended.step * settings.batch_size)
-    fitting.sink(f"{fitting.name}: {rate:.0f} training images per second, {precision}")
+    watching.tell_rate(progress, ended.step, settings.batch_size, precision)
     refined = refine(settings, replace(session, steps=ended.step))
     metrics = {
         "parameters": sum(p.numel() for p in network.parameters()),

@@ -64,8 +64,7 @@ def _fit(settings: MunitSettings, fitting: Fitting, pool: ThreadPoolExecutor) ->
         device=device,
         on_step=lambda step, loss: progress.update(step, loss=round(loss, 4)),
     )
-    rate = watch.find_rate(ended.step * settings.batch_size)
-    fitting.sink(f"generator: {rate:.0f} training images per second, {precision}")
+    watch.tell_rate(progress, ended.step, settings.batch_size, precision)
     save_network(fitting.out, munit.makers, config)
     write_json(fitting.out / LOSSES, {"every": LOSS_WINDOW, "loss": ended.losses})
     return {

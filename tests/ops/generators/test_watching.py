@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import itertools
+import math
 from typing import Any
 
 import torch
 
 from ops.generators.watching import Watch
+from ops.machine.progress import Progress
 from ops.training.state import Observation
 
 
@@ -24,9 +26,14 @@ class Slow:
         return Observation()
 
 
-def test_the_rate_leaves_the_seconds_of_observations_out() -> None:
-    seconds = itertools.count()
+def test_the_rate_leaves_observations_and_the_steps_of_an_earlier_run_out() -> None:
+    seconds, told = itertools.count(), list[str]()
     watch = Watch(Slow(seconds), clock=lambda: float(next(seconds)))
     watch.start()  # at 1
     assert watch.observe(7, lambda feeds: torch.tensor(5)) == Observation()  # 2 to 5
-    assert watch.find_rate(100) == 100 / (6 - 1 - 3)
+    progress = Progress(told.append, "generator", 60, "steps", interval=math.inf)
+    watch.tell_rate(progress, 50, 2, "bf16")
+    assert not told
+    progress.update(41)  # the first step after an earlier run's 40
+    watch.tell_rate(progress, 50, 2, "bf16")
+    assert told == [f"generator: {10 * 2 / (6 - 1 - 3):.0f} training images per second, bf16"]
