@@ -30,8 +30,9 @@ def require_several(names: Sequence[str], lack: str) -> None:
 
 def require_same_images(candidates: Sequence[Candidate]) -> None:
     """UserError, with what differs, unless all recipes read the same images and divide them in the same way."""
-    first, *others = candidates
-    for other in others:
+    known = [each for each in candidates if each.content is not None]  # the first may be one that has not been run
+    pairs = [*((candidates[0], other) for other in candidates[1:]), *((known[0], other) for other in known[1:])]
+    for first, other in pairs:
         if why := _find_difference(first, other):
             raise UserError(f"'{other.recipe}' has other images than '{first.recipe}' ({why}); {RULE}")
         if first.folds != other.folds:

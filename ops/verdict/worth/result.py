@@ -39,13 +39,13 @@ class Row:
 
 
 def value_gains(
-    curve: LabelCurve, verdict: Mapping[str, Any], *, generated: int, prices: Prices, seconds: float | None
+    curve: LabelCurve, verdict: Mapping[str, Any], *, what: str, prices: Prices, seconds: float | None
 ) -> dict[str, Any]:
     """What report, card and terminal show, as plain JSON: `sentences`, `rows`, the curve with its law, and `enough`.
 
     `spent`, a sentence or None, is what the time cost: it stands apart because it differs wherever the chain is run.
 
-    verdict: the content of verdict.json. generated: images that the challenger learnt from beside the real ones.
+    verdict: the content of verdict.json. what: the generated images that the challenger learnt from, in words.
     seconds: that making them took; None where it is not known.
     """
     found: dict[str, Any] = {
@@ -70,7 +70,6 @@ def value_gains(
     ]
     sentences, spent = [], None
     if verdict["challenger"] is not None:
-        what = f"These {generated:,} generated images"
         sentences = [explain_worth(rows[0].worth, what, confidence)]
         if money := tell_price(rows[0].worth, curve.classes, prices):
             sentences.append(money)

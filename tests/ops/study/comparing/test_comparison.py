@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -14,8 +15,8 @@ from ops.errors import DamagedData, UserError
 from ops.files.storage import read_json, write_json
 from ops.study.comparing.facts import compare_recipes
 from ops.study.comparing.page import render_comparison
-from ops.study.comparing.recipes import describe_candidate, read_finished
-from ops.study.comparing.same_images import require_same_questions
+from ops.study.comparing.recipes import Candidate, describe_candidate, read_finished
+from ops.study.comparing.same_images import require_same_images, require_same_questions
 from ops.study.comparing.telling import list_warnings
 from ops.workspaces.workspace import Workspace
 from pipelines.cli.comparing import name_page
@@ -93,6 +94,14 @@ def test_nothing_that_was_run_gives_a_page_with_commands_alone(workspace: Worksp
     assert format_comparison(facts)[0] == facts["sentence"]
     page = render_comparison(facts)
     assert "growset activate idle\ngrowset run idle" in page and "<h2>The recipes</h2>" not in page
+
+
+def test_those_that_were_run_are_compared_with_each_other_whichever_is_named_first() -> None:
+    new, good, other = (Candidate(name, "digits", {}, None, name[1:], None, []) for name in ("new", "good", "other"))
+    require_same_images([replace(new, content=None), good, replace(other, content=good.content)])
+    for order in itertools.permutations([replace(new, content=None), good, other]):
+        with pytest.raises(UserError, match="has other images than .* .its seed draws others"):
+            require_same_images(order)
 
 
 @pytest.mark.parametrize(

@@ -30,7 +30,9 @@ def value(curve: LabelCurve = CURVE, prices: Prices | None = None, **changes: An
     verdict = make_verdict()
     for row in [*verdict["contrasts"], *verdict["same_compute"]]:
         row["difference" if "difference" in row else "over_baseline"] |= {"df": 12.0}
-    found = value_gains(curve, verdict | changes, generated=97, prices=prices or Prices(""), seconds=60.0)
+    found = value_gains(
+        curve, verdict | changes, what="These 97 generated images", prices=prices or Prices(""), seconds=60.0
+    )
     return dict(json.loads(json.dumps(found, allow_nan=False)))
 
 
