@@ -209,7 +209,10 @@ def _tell_length(found: Measured) -> Step:
     baseline, curve = found.verdict["baseline"], found.verdict.get("curve")
     points = [point for point in curve["points"] if point["arm"] == baseline] if curve else []
     name, cost = "longer training", "twice the training"
-    how = f"growset plan NAME --learning-curve, or tuning.most_steps: {2 * found.verdict['budget']['steps']}"
+    how = (
+        f"tuning.most_steps: {2 * found.verdict['budget']['steps']}, or growset plan NAME --learning-curve where the"
+        " recipe does not choose its steps"
+    )
     if len(points) < 2 or points[-1]["gain"] is None:
         return Step(name, "not measured", None, "validation", cost, how)
     gain, steps = points[-1]["gain"], (points[-2]["steps"], points[-1]["steps"])
@@ -251,7 +254,8 @@ def _tell_labels(found: Measured) -> Step:
         return Step("more labels", "not measured", None, "validation", "", how)
     more = found.worth.get("more_labels")
     if more is None:
-        return Step("more labels", "not measured", None, "validation", "", "more images, so that shares differ")
+        how = "a smaller part in report.worth.shares" if found.worth["enough"] else "more images, so that shares differ"
+        return Step("more labels", "not measured", None, "validation", "", how)
     count = f"{more['labels']:,} labels"
     paid = "" if found.prices.label is None else f", {found.prices.tell(found.prices.label * more['labels'])}"
     return Step(

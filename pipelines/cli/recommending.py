@@ -61,7 +61,7 @@ def recommend_recipe(
     require_race(workspace, names)
     race = open_race(workspace, names, minutes)
     with exclusive_run(race, "race"):
-        plan = settle_plan(race, lambda: fit_race(race, minutes, runtime.sink))
+        plan = settle_plan(race, lambda: fit_race(race, minutes, runtime))
         for name in names:
             require_free_name(workspace, name, plan[name][-1], minutes)
         winner, rungs = hold_race(race, plan, runtime, lambda: open_race(workspace, names, minutes).key)
@@ -84,23 +84,33 @@ def recommend_recipe(
     return {**found, "sentence": tell_recommendation(found), "seconds": time.monotonic() - started}, refusal
 
 
-def fit_race(race: Any, minutes: float, sink: Any) -> dict[str, list[dict[str, Any]]]:
-    """By recipe the changes to its steps in each rung and in the whole run, at the speed of this machine.
+def fit_race(race: Any, minutes: float, runtime: Any) -> dict[str, list[dict[str, Any]]]:
+    """By recipe the changes to its steps in each rung and in the whole run, at the speed of this machine's CPU.
 
-    UserError if the minutes are too few for the fewest steps with which networks can learn.
+    What may make it take longer or shorter is told. UserError if the minutes are too few for the fewest steps with
+    which networks can learn.
     """
     from ops.planning.floors import find_lack
+    from ops.planning.work import find_longest
     from ops.recipe.stages import STAGES
     from pipelines.cli.prospect import look_ahead, measure_pace, read_exactly
 
-    estimates, cores = [], 1
+    estimates = []
+    if runtime.device != "cpu":
+        runtime.sink(f"race: steps are timed on the CPU; on {runtime.device} the race takes less than its minutes")
     for name in race.expansions:
-        seen = replace(read_exactly(race, look_ahead(race, name)), policy=None, stale=list(STAGES))
+        seen = read_exactly(race, look_ahead(race, name))
+        seen = replace(seen, policy=None, stale=list(STAGES), cores=runtime.workers)
+        if longest := find_longest(seen.recipe):
+            first = seen.recipe.classifier.steps
+            runtime.sink(
+                f"race: {name} is planned with {first:,} steps of a classifier, and its search may choose up to"
+                f" {longest / first:.3g} times as many (tuning.most_steps); the race then takes longer"
+            )
         if lack := find_lack(seen.recipe.data, seen.counted):
             raise UserError(f"'{name}': {lack}")
-        estimates.append(Estimate(name, measure_pace(race, seen, sink), race.recipe_path(name), seen.recipe))
-        cores = seen.cores
-    return share_steps(estimates, minutes, cores)
+        estimates.append(Estimate(name, measure_pace(race, seen, runtime.sink), race.recipe_path(name), seen.recipe))
+    return share_steps(estimates, minutes, runtime.workers)
 
 
 @dataclass(frozen=True, eq=False)

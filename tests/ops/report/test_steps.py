@@ -113,7 +113,8 @@ def test_what_was_extrapolated_is_not_among_what_was_measured() -> None:
 
 
 def test_what_was_not_measured_has_no_figure_and_says_what_would_measure_it() -> None:
-    rows = rank(worth={"more_labels": None}, verdict=make_verdict())[1]
+    rows = rank(worth={"more_labels": None, "enough": True}, verdict=make_verdict())[1]
+    assert rows["more labels"]["how"] == "a smaller part in report.worth.shares"
     for name in ("half as many labels again", "longer training"):
         assert name not in rows or rows[name]["gain"] is None
     for row in rows.values():

@@ -103,10 +103,32 @@ def test_few_labelled_images_are_refused_unless_others_are_expanded(
     opened = open_race(workspace, ["digits"], 600)
     if unlabelled is None:
         with pytest.raises(UserError, match="'digits': 6 training images of 2 classes are too few"):
-            fit_race(opened, 600, None)
+            fit_race(opened, 600, Runtime())
     else:
         monkeypatch.setattr("pipelines.cli.recommending.share_steps", lambda estimates, *given: estimates[0].name)
-        assert fit_race(opened, 600, None) == "digits"
+        assert fit_race(opened, 600, Runtime()) == "digits"
+
+
+def test_what_makes_a_race_longer_or_shorter_than_planned_is_told(
+    fresh_workspace: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened, lines, cores = open_race(Workspace(fresh_workspace), ["digits"], 600), list[str](), list[int]()
+
+    def measure(workspace: Workspace, seen: Any, sink: Any) -> Clockwork:
+        cores.append(seen.cores)
+        return Clockwork()
+
+    monkeypatch.setattr(prospect, "measure_pace", measure)
+    monkeypatch.setattr("ops.planning.floors.find_lack", lambda *given: None)
+    monkeypatch.setattr("pipelines.cli.recommending.share_steps", lambda estimates, minutes, cores: {"cores": cores})
+    assert fit_race(opened, 600, Runtime(workers=7)) == {"cores": 7} and cores == [7]
+    monkeypatch.setattr("ops.planning.work.find_longest", lambda recipe: 4 * recipe.classifier.steps)
+    fit_race(opened, 600, Runtime(workers=1, device="cuda", sink=lines.append))
+    assert lines == [
+        "race: steps are timed on the CPU; on cuda the race takes less than its minutes",
+        "race: digits is planned with 20 steps of a classifier, and its search may choose up to 4 times as many"
+        " (tuning.most_steps); the race then takes longer",
+    ]
 
 
 def race(gain: float | None, *, expansion: str | None = None, winner: str | None = "flow") -> dict[str, Any]:
