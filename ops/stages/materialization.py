@@ -28,6 +28,7 @@ from ops.recipe.schema import Recipe
 from ops.recipe.settling import TrainingPolicy, read_policy, settle_recipe
 from ops.recipe.stages import STAGES
 from ops.stages.integrity import describe_files, find_stage_damage, is_intact, require_intact
+from ops.stages.timing import record_seconds, time_work
 from ops.workspaces.locks import exclusive, one_builder
 from ops.workspaces.workspace import Workspace
 
@@ -195,14 +196,14 @@ def materialize(
             fingerprint,
             runtime,
         )
-        with use_threads(runtime.workers):
+        with time_work(scratch) as count_seconds, use_threads(runtime.workers):
             metrics = build(run)
         seconds = time.monotonic() - started
         _require_unchanged(run, identity, read_source() if read_source else source)
         write_json(out / MANIFEST, describe_output(out, identity, metrics))
         replace_folder(out, target)
         shutil.rmtree(scratch)
-        _record_seconds(workspace, expansion, stage, seconds)
+        record_seconds(workspace, expansion, stage, count_seconds())
         return Outcome(read_manifest(target), target, seconds, reused=False)
 
 
@@ -342,9 +343,3 @@ def _report_faults(expansion: str, stage: str) -> Iterator[None]:
         if fault := find_fault(error):
             raise EnvironmentFault(f"stage {stage} of '{expansion}' stopped: {fault}") from error
         raise
-
-
-def _record_seconds(workspace: Workspace, expansion: str, stage: str, seconds: float) -> None:
-    path = workspace.timings(expansion)
-    timings = read_json(path) if path.exists() else {}
-    write_json(path, {**timings, stage: round(seconds, 2)})

@@ -90,7 +90,7 @@ class Workspace:
         return find_origin(self.root) / ".growset" / "trainings"
 
     def timings(self, expansion: str) -> Path:
-        """Seconds of each stage's last run here; not part of any output, so outputs stay repeatable."""
+        """Seconds of each stage's last run here (`ops.stages.timing`)."""
         return self.area / ".growset" / "timings" / f"{expansion}.json"
 
     def hash_cache(self, expansion: str, stage: str) -> Path:

@@ -298,7 +298,7 @@ def test_scratch_survives_a_builder_that_raises_and_is_gone_after_success(worksp
         build_first(workspace, build)
     assert len(staged(workspace)) == 1
     outcome = build_first(workspace, build)
-    assert found == [set(), {"piece.bin"}]
+    assert found == [set(), {"piece.bin", "seconds.json"}]
     assert staged(workspace) == []
     assert files(outcome.folder) == {"manifest.json"}
 
@@ -548,7 +548,7 @@ def test_work_of_a_killed_stage_is_not_resumed_if_an_input_was_written_meanwhile
     file.write_text("pixelz")
     file.write_text("pixels")
     build_plan(workspace, build)
-    assert found == [set(), {"piece.bin"}, set()]
+    assert found == [set(), {"piece.bin", "seconds.json"}, set()]
 
 
 def test_a_stage_that_waited_for_its_lock_uses_the_inputs_that_exist_afterwards(
