@@ -73,7 +73,8 @@ def _list_classes(facts: Mapping[str, Any], finished: Sequence[Mapping[str, Any]
 
 
 def _list_costs(finished: Sequence[Mapping[str, Any]]) -> list[list[str]]:
-    rows = [["recipe", "generator", "images", "steps", "seeds", "time", "MB"]]
+    has_worth = any(row["worth"] for row in finished)
+    rows = [["recipe", "generator", "images", "steps", "seeds", "time", "MB", *["worth in labels a class"] * has_worth]]
     for row in finished:
         time = describe_duration(row["total_seconds"]) if row["seconds"] else "–"
         rows.append(
@@ -85,6 +86,7 @@ def _list_costs(finished: Sequence[Mapping[str, Any]]) -> list[list[str]]:
                 str(row["seeds"]),
                 time,
                 f"{row['bytes'] / 1e6:,.1f}",
+                *[row["worth"] or "–"] * has_worth,
             ]
         )
     return rows

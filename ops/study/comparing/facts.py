@@ -116,6 +116,7 @@ def _describe_finished(workspace: Workspace, found: Finished, standing: Standing
         "gain": _to_dict(standing.gain),
         "over_best": _to_dict(standing.over_best),
         "behind": _to_dict(standing.behind),
+        "worth": found.worth,
         "seeds": verdict["seeds"],
         "steps": verdict["budget"]["steps"],
         "batch_size": verdict["budget"]["batch_size"],

@@ -31,6 +31,7 @@ def render_comparison(facts: Mapping[str, Any]) -> str:
     return _open_template().render(
         {"decision": None, "leader": None, **facts},
         finished=finished,
+        has_worth=any(row["worth"] for row in finished),
         with_gains=[row for row in finished if row["over_best"] is not None],
         pending=[row for row in facts["recipes"] if row["state"] == "pending"],
         metric=NAMES[metric] if metric else None,

@@ -23,7 +23,7 @@ from ops.datasets.shards import find_shards
 from ops.datasets.units import find_units
 from ops.errors import DamagedData
 from ops.files.manifests import MANIFEST, read_manifest
-from ops.files.outputs import RESULTS, RUNS, VERDICT
+from ops.files.outputs import RESULTS, RUNS, VERDICT, WORTH
 from ops.files.storage import read_json
 from ops.recipe.fingerprints import is_idle, stage_settings
 from ops.recipe.schema import Recipe
@@ -75,7 +75,8 @@ class Finished:
     """What a recipe that was run left behind: its verdict, its arms' answers, and what it cost.
 
     seconds: by stage, of the last time that the stage was computed in this workspace; a stage that was pulled, or
-    copied from another recipe, has none. bytes: of all its stages' outputs.
+    copied from another recipe, has none. bytes: of all its stages' outputs. worth: its gain over its own baseline in
+    real labels per class, with its own interval, in words; None where no current report tells it.
     """
 
     candidate: Candidate
@@ -87,6 +88,7 @@ class Finished:
     real_weight: float
     bytes: int
     seconds: Mapping[str, float] = field(default_factory=dict)
+    worth: str | None = None
 
     @property
     def recipe(self) -> str:
@@ -142,7 +144,17 @@ def read_finished(workspace: Workspace, candidate: Candidate) -> Finished:
         float(recipe.mix.real_weight),
         sum(int(entry["bytes"]) for files in sizes for entry in files.values()),
         {stage: float(recorded[stage]) for stage in STAGES if stage in recorded},
+        _read_worth(workspace, name, verdict),
     )
+
+
+def _read_worth(workspace: Workspace, name: str, verdict: Mapping[str, Any]) -> str | None:
+    """What the decisive difference is worth in labels, if a report of this verdict tells it."""
+    told, judged = workspace.output(name, "report"), read_manifest(workspace.output(name, LAST))["content"]
+    if not (told / WORTH).exists() or read_manifest(told)["inputs"].get(LAST) != judged:
+        return None
+    rows = read_json(told / WORTH)["rows"]
+    return str(rows[0]["told"]) if rows and verdict["challenger"] is not None else None
 
 
 def _list_trained(verdict: Mapping[str, Any]) -> list[Mapping[str, Any]]:

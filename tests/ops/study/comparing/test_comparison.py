@@ -12,7 +12,10 @@ import numpy as np
 import pytest
 
 from ops.errors import DamagedData, UserError
+from ops.files.manifests import MANIFEST, describe_output
+from ops.files.outputs import WORTH
 from ops.files.storage import read_json, write_json
+from ops.stages.materialization import identify
 from ops.study.comparing.facts import compare_recipes
 from ops.study.comparing.page import render_comparison
 from ops.study.comparing.recipes import Candidate, describe_candidate, read_finished
@@ -41,6 +44,12 @@ def workspace(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
     path.write_text(path.read_text().replace("real_weight: 4.0", "real_weight: 1.0"))
     leave_outputs(found, "good", GOOD, {"generator": 61.5, "verdict": 2.0})
     leave_outputs(found, "poor", POOR, {"verdict": 3.0})
+    for name in ("good", "poor"):
+        write_json(found.output(name, "report") / WORTH, {"rows": [{"told": f"{name}: +37 (12 to 80)"}]})
+    identity = identify(found, found.load_recipe("poor"), "poor", "report")
+    outdated = {**identity, "inputs": {**identity["inputs"], "verdict": "another one"}}
+    path = found.output("poor", "report")
+    write_json(path / MANIFEST, describe_output(path, outdated, {}))
     return found
 
 
@@ -62,6 +71,7 @@ def test_what_the_runs_left_behind_is_compared(facts: dict[str, Any]) -> None:
     assert poor["behind"]["estimate"] == pytest.approx(expanded - POOR.correct["expanded"].mean())
     assert (poor["decision"], good["behind"], poor["among"]) == ("hurts", None, "hurts")
     assert good["seconds"] == {"generator": 61.5, "verdict": 2.0} and good["total_seconds"] == 63.5
+    assert (good["worth"], poor["worth"]) == ("good: +37 (12 to 80)", None)
     assert good["bytes"] > 10_000 and (good["generated"], good["steps"], good["seeds"]) == (32, 20, 5)
     assert [row["name"] for row in facts["classes"]] == ["zero", "one"]
     assert [row["train_images"] for row in facts["classes"]] == [33, 31]
@@ -186,6 +196,8 @@ def test_the_terminal_shows_every_recipe_class_and_cost(facts: dict[str, Any]) -
     assert lines[0] == "digits: accuracy on 232 test images; 95 % intervals that hold for all 2 together"
     (good,) = (line for line in lines if line.startswith("  good    helps    helps    expanded"))
     assert good.endswith("–")
+    assert [line.endswith("worth in labels a class") for line in lines if " MB " in line] == [True]
+    assert [line.endswith("+37 (12 to 80)") for line in lines if line.startswith("  good")] == [False, True]
     (zero,) = (line for line in lines if line.startswith("  zero"))
     assert zero.count("*") == sum(cell["clear"] for cell in facts["classes"][0]["gains"].values())
     assert any(line.split()[:1] == ["good"] and "64 s" in line for line in lines)
