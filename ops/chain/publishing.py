@@ -6,7 +6,7 @@ The order makes an interruption harmless: build, track, push, verify in the remo
 from __future__ import annotations
 
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from ops.datasets.mixed import read_mixed
 from ops.datasets.pixels import PixelDataset, read_split, write_shards
 from ops.datasets.unlabelled import find_growing, name_classes, write_labels
 from ops.errors import EnvironmentFault, GeneratorNotUsed
-from ops.files.hashing import hash_json
+from ops.files.hashing import hash_file, hash_json
 from ops.files.manifests import MANIFEST, PUBLISHED, describe_output, read_manifest
 from ops.files.outputs import CARD, DATA, REPORT, VERDICT, WORTH
 from ops.files.storage import read_json, recover_folder, replace_folder, write_json, write_text
@@ -66,10 +66,10 @@ def publish(workspace: Workspace, expansion: str) -> Publication:
 
     GeneratorNotUsed if nothing was generated because the generator has not learnt.
     """
-    recipe = workspace.load_recipe(expansion)
+    written, recipe = workspace.recipe_path(expansion).read_bytes(), workspace.load_recipe(expansion)
     check()
     with at(f"in stage {PUBLISHED} of '{expansion}'"), exclusive(workspace, expansion, PUBLISHED):
-        return _publish(workspace, expansion, recipe)
+        return _publish(workspace, expansion, recipe, written)
 
 
 def find_refusal(workspace: Workspace, expansion: str) -> GeneratorNotUsed | None:
@@ -106,7 +106,11 @@ def _read_seen(workspace: Workspace, expansion: str, recipe: Recipe) -> Seen | N
     """What the recipe's prior saw, and a generator that learnt from its pool; None without one."""
     if recipe.prior is None:
         return None
-    return read_seen(workspace.output(expansion, "prior"), workspace.output(expansion, "generated_images"))
+    seen = read_seen(workspace.output(expansion, "prior"), workspace.output(expansion, "generated_images"))
+    described = None if seen is None else workspace.source_path(seen.pool)
+    if seen is None or described is None or not described.exists():
+        return seen
+    return replace(seen, licence=load_source_spec(described).licence)  # it may have been corrected since
 
 
 def _read_without_labels(workspace: Workspace, expansion: str) -> tuple[WithoutLabels, str] | None:
@@ -144,7 +148,8 @@ def _has_own_weights(recipe: Recipe) -> bool:
     return tried or any((arm.real_weight, arm.beta) != (None, None) for arm in recipe.expanded.values())
 
 
-def _publish(workspace: Workspace, expansion: str, recipe: Recipe) -> Publication:
+def _publish(workspace: Workspace, expansion: str, recipe: Recipe, written: bytes) -> Publication:
+    """`written`: the recipe's file as it was read; a push takes long, and git must not get a later one."""
     inputs = [*PUBLISHED_INPUTS, *(["report"] if recipe.report.worth is not None else [])]
     require_intact(workspace, expansion, inputs)
     if refusal := find_refusal(workspace, expansion):
@@ -178,8 +183,15 @@ def _publish(workspace: Workspace, expansion: str, recipe: Recipe) -> Publicatio
     sent = 0
     if remote is not None:
         sent = push(workspace.root, pushed_targets(workspace, expansion))
-    write_json(_note_path(workspace, expansion), _describe_note(workspace, remote, fingerprint))
-    tag = commit_publication(workspace, expansion, pointer) if recipe.publish.commit and remote is not None else None
+    write_json(_note_path(workspace, expansion), _describe_note(workspace, remote, fingerprint, pointer))
+    tag = None
+    if recipe.publish.commit and remote is not None:
+        if (path := workspace.recipe_path(expansion)).read_bytes() != written:
+            raise EnvironmentFault(
+                f"{path} was edited while '{expansion}' was published: the data is in the remote, and nothing was"
+                f" committed; run it again: growset run {expansion}"
+            )
+        tag = commit_publication(workspace, expansion, pointer)
     return Publication(read_manifest(target), reused, remote[0] if remote else None, sent, tag)
 
 
@@ -208,7 +220,7 @@ def is_published(
     if committed and recipe.publish.commit and remote is not None and not is_committed(workspace, expansion, pointer):
         return False
     note = _note_path(workspace, expansion)
-    noted = note.exists() and read_json(note) == _describe_note(workspace, remote, fingerprint)
+    noted = note.exists() and read_json(note) == _describe_note(workspace, remote, fingerprint, pointer)
     if not noted and changed_stages(workspace.root, [str(pointer)]):  # the pointer is of an earlier dataset
         return False
     asked = remote is not None and (ask_remote or not noted)
@@ -217,7 +229,7 @@ def is_published(
         others = f" ({len(more)} more objects are faulty too)" if more else ""
         sink(f"remote: its copy of {file} {fault}{others}; it is sent again")
         return False
-    write_json(note, _describe_note(workspace, remote, fingerprint))
+    write_json(note, _describe_note(workspace, remote, fingerprint, pointer))
     return True
 
 
@@ -229,17 +241,14 @@ def find_unpublished(workspace: Workspace, expansion: str, recipe: Recipe) -> st
     """
     fingerprint = identify_publication(workspace, expansion, recipe)["fingerprint"]
     target, note = workspace.published(expansion), _note_path(workspace, expansion)
-    made = workspace.pointer(expansion).exists() and (target / MANIFEST).exists()
+    pointer = workspace.pointer(expansion)
+    made = pointer.exists() and (target / MANIFEST).exists()
     if not made or read_manifest(target)["fingerprint"] != fingerprint:
         return f"{PUBLISHED} is not of the present outputs"
     remote, *rest = read_json(note) if note.exists() else [None]
-    if rest[1:] != [fingerprint, _hash_configuration(workspace)]:
+    if rest[1:] != _describe_note(workspace, None, fingerprint, pointer)[2:]:
         return f"{PUBLISHED} is not known to be in the remote that is configured now"
-    if (
-        recipe.publish.commit
-        and remote is not None
-        and not is_committed(workspace, expansion, workspace.pointer(expansion))
-    ):
+    if recipe.publish.commit and remote is not None and not is_committed(workspace, expansion, pointer):
         return f"{PUBLISHED} is not committed to git"
     return None
 
@@ -252,9 +261,14 @@ def _note_path(workspace: Workspace, expansion: str) -> Path:
     return workspace.root / ".growset" / "pushed" / f"{expansion}.json"
 
 
-def _describe_note(workspace: Workspace, remote: tuple[str, str] | None, fingerprint: str) -> list[str | None]:
-    """This workspace's note on a dataset that it has tracked and, if there is a remote, pushed."""
-    return [*(remote or (None, None)), fingerprint, _hash_configuration(workspace)]
+def _describe_note(
+    workspace: Workspace, remote: tuple[str, str] | None, fingerprint: str, pointer: Path
+) -> list[str | None]:
+    """This workspace's note on a dataset that it has tracked and, if there is a remote, pushed.
+
+    The pointer's bytes are part of it, because git may have put that of another version there.
+    """
+    return [*(remote or (None, None)), fingerprint, _hash_configuration(workspace), hash_file(pointer)]
 
 
 def _hash_configuration(workspace: Workspace) -> str:

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 
 LOCK = "dvc.lock"
+CONFLICT = b"<<<<<<< "  # begins what git leaves of a file that it could not merge
 CLOCK_TOLERANCE = 2.0  # seconds by which a process's start and a file's time may disagree
 PAUSE = 0.3  # seconds between two attempts to get DVC's locks
 Arguments = ParamSpec("Arguments")
@@ -83,13 +84,15 @@ def retry_while_busy(call: Callable[Arguments, Answer]) -> Callable[Arguments, A
 
 @contextlib.contextmanager
 def open_repo(root: Path) -> Iterator[Repo]:
-    """The workspace's DVC repository; UserError if there is none, Busy if another process holds one of its locks.
+    """The workspace's DVC repository; UserError if there is none, Busy if another process holds one of its locks,
+    DamagedData if DVC cannot read one of its files.
 
     DVC's hints about git are not printed. If a signal stops the block, DVC's own files are repaired before it ends.
     """
     from dvc.exceptions import NotDvcRepoError
     from dvc.lock import LockError
     from dvc.repo import Repo
+    from dvc.utils.serialize import ParseError
 
     logging.getLogger("dvc").setLevel(logging.ERROR)
     try:
@@ -103,6 +106,11 @@ def open_repo(root: Path) -> Iterator[Repo]:
             yield repo
         except LockError as error:
             raise Busy(_describe_busy(root, str(error))) from None
+        except ParseError as error:
+            raise DamagedData(
+                f"DVC cannot read {error.path}, in which git may have left a conflict; mend it, or restore the"
+                f" committed one with: git checkout HEAD -- {error.path}"
+            ) from error
         except BaseException as error:
             if not isinstance(error, Exception):  # stopped by a signal
                 with shielded(), contextlib.suppress(LockError), repo.lock:
@@ -121,10 +129,13 @@ def _describe_busy(root: Path, message: str) -> str:
 
 
 def remember_lock(root: Path) -> None:
-    """Keep a copy of dvc.lock, unless it is torn; `mend` restores the copy if a later dvc.lock is torn."""
+    """Keep a copy of dvc.lock, unless it is torn or git has left a conflict in it.
+
+    `mend` restores the copy if a later dvc.lock is torn.
+    """
     lock, copy = root / LOCK, root / ".growset" / LOCK
     content = _read(lock)
-    if content and content.endswith(b"\n") and content != _read(copy):
+    if content and content.endswith(b"\n") and CONFLICT not in content and content != _read(copy):
         write_bytes(copy, content)
 
 

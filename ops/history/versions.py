@@ -25,7 +25,7 @@ from ops.errors import DamagedData, EnvironmentFault, UserError
 from ops.files.manifests import MANIFEST, is_sealed, seal
 from ops.files.outputs import VERDICT
 from ops.history.dvc_repository import open_revision
-from ops.history.git import run_git
+from ops.history.git import describe_head, run_git
 from ops.workspaces.workspace import Workspace, suggest
 
 COLUMNS = ("image_id", "label", "split", "is_generated", "weight")
@@ -52,20 +52,54 @@ class Contents:
 
 
 def list_versions(workspace: Workspace, expansion: str) -> list[Version]:
-    """Versions, newest first; a publication that is not committed comes before all others."""
+    """Versions, newest first; a publication that is not committed comes before all others.
+
+    A tag may lie on a later commit, if the pointer was committed by hand: it names the newest version of its bytes.
+    """
     pointer = _pointer(expansion)
-    log = run_git(workspace.root, "log", "--format=%H%x09%cI%x09%D", "--decorate-refs=refs/tags/*", "--", pointer)
+    commits = _list_commits(workspace, pointer)
+    tags = _list_tags(workspace, expansion, pointer)
+    own = {commit: tag for tag, (commit, _) in reversed(tags.items())}
+    known, named = set(commits), set[str]()
+    later = {blob: tag for tag, (commit, blob) in reversed(tags.items()) if commit not in known}
     versions = []
-    for line in log.splitlines():
-        commit, date, names = line.split("\t")
-        tags = [name.removeprefix("tag: ") for name in names.split(", ") if name.startswith(f"tag: {expansion}/")]
-        if run_git(workspace.root, "ls-tree", "--name-only", commit, "--", pointer).strip():
-            versions.append(Version(tags[0] if tags else commit[:10], expansion, commit, date))
+    for commit, (date, blob) in commits.items():
+        tag = own.get(commit) or (later.get(blob) if blob not in named else None)
+        named.add(blob)
+        versions.append(Version(tag or commit[:10], expansion, commit, date))
     path = workspace.root / pointer
     if path.exists() and (not versions or _is_changed(workspace, pointer)):
         date = datetime.fromtimestamp(path.stat().st_mtime).astimezone().isoformat(timespec="seconds")
         versions.insert(0, Version(expansion, expansion, None, date))
     return versions
+
+
+def _list_commits(workspace: Workspace, pointer: str) -> dict[str, tuple[str, str]]:
+    """By commit that changed the pointer, newest first, its date and the pointer's blob; without those that removed
+    it."""
+    if not describe_head(workspace.root):
+        return {}  # nothing is committed yet
+    found = {}
+    for line in run_git(workspace.root, "log", "--format=%H%x09%cI", "--", pointer).splitlines():
+        commit, date = line.split("\t")
+        if blob := _find_blob(workspace, commit, pointer):
+            found[commit] = (date, blob)
+    return found
+
+
+def _list_tags(workspace: Workspace, expansion: str, pointer: str) -> dict[str, tuple[str, str]]:
+    """By tag of the expansion, newest first, its commit and the pointer's blob there."""
+    layout = "%(refname:lstrip=2)%09%(if)%(*objectname)%(then)%(*objectname)%(else)%(objectname)%(end)"
+    order = ("--sort=-version:refname", f"--format={layout}", f"refs/tags/{expansion}/")
+    lines = run_git(workspace.root, "for-each-ref", *order).splitlines()
+    pairs = (line.split("\t") for line in lines)
+    return {tag: (commit, _find_blob(workspace, commit, pointer)) for tag, commit in pairs}
+
+
+def _find_blob(workspace: Workspace, commit: str, pointer: str) -> str:
+    """The pointer's blob in a commit; empty where it has none."""
+    entry = run_git(workspace.root, "ls-tree", commit, "--", pointer).split()
+    return entry[2] if entry else ""
 
 
 def find_version(workspace: Workspace, text: str) -> Version:

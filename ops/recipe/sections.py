@@ -100,4 +100,6 @@ class ReportSettings(Section):
 class PublishSettings(Section):
     """What happens after the dataset has been built and pushed."""
 
-    commit: bool = Field(False, description="make one git commit and a tag <expansion>/vN")
+    commit: bool = Field(
+        False, description="make one git commit and a tag <expansion>/vN, after each push to a DVC remote"
+    )

@@ -27,6 +27,8 @@ def check_name(name: str) -> None:
         raise UserError(
             f"{name!r} cannot name a recipe; allowed: letters, digits and _ . -, starting with a letter or digit"
         )
+    if ".." in name or name.endswith(".lock"):
+        raise UserError(f"{name!r} cannot name a recipe: git allows no tag with '..', or with '.lock' at an end")
     if len(name) > LONGEST:
         raise UserError(f"{name!r} cannot name a recipe: it has {len(name)} characters; allowed: at most {LONGEST}")
     if identifier(name) == SOURCES:

@@ -6,6 +6,7 @@ It knows paths and params.yaml, but not what the stages compute.
 from __future__ import annotations
 
 import difflib
+import fcntl
 import os
 import re
 from dataclasses import dataclass, field
@@ -199,20 +200,25 @@ class Workspace:
         return sorted(path.stem for path in (self.root / "recipes").glob("*.yaml"))
 
     def edit_params(self, **changes: Any) -> None:
-        """Set top-level keys of params.yaml; a mapping is merged key by key. Comments are kept."""
+        """Set top-level keys of params.yaml; a mapping is merged key by key, a function makes the new value of the old
+        one. Comments are kept, and so is what other processes write."""
         yaml = YAML()
         yaml.preserve_quotes = True
-        path = self.root / PARAMS
-        content = yaml.load(path.read_text(encoding="utf-8"))
-        for key, value in changes.items():
-            if isinstance(value, dict):
-                if content.get(key) is None:
-                    content[key] = {}
-                content[key].update(value)
-            else:
-                content[key] = like(content.get(key), value)
-        with replace_file(path) as temporary, temporary.open("w", encoding="utf-8") as file:
-            yaml.dump(content, file)
+        path, lock = self.root / PARAMS, self.root / ".growset" / "locks" / PARAMS
+        lock.parent.mkdir(parents=True, exist_ok=True)
+        with lock.open("w") as held:
+            fcntl.flock(held, fcntl.LOCK_EX)
+            content = yaml.load(path.read_text(encoding="utf-8"))
+            for key, value in changes.items():
+                if isinstance(value, dict):
+                    if content.get(key) is None:
+                        content[key] = {}
+                    content[key].update(value)
+                else:
+                    new = value(list(content.get(key) or [])) if callable(value) else value
+                    content[key] = like(content.get(key), new)
+            with replace_file(path) as temporary, temporary.open("w", encoding="utf-8") as file:
+                yaml.dump(content, file)
 
 
 def like(old: Any, value: Any) -> Any:

@@ -156,7 +156,10 @@ def activate_recipe(workspace: Workspace, expansion: str) -> bool:
     if expansion in workspace.expansions:
         return False
     require_distinct([*workspace.expansions, expansion])
-    workspace.edit_params(expansions=[*workspace.expansions, expansion], source_versions={expansion: content})
+    workspace.edit_params(
+        expansions=lambda active: [*active, expansion] if expansion not in active else active,
+        source_versions={expansion: content},
+    )
     write_figures(workspace, expansion)
     return True
 
@@ -166,7 +169,7 @@ def deactivate_recipe(workspace: Workspace, expansion: str) -> None:
     active = workspace.expansions
     if expansion not in active:
         raise UserError(f"expansion '{expansion}' is not active; {suggest(expansion, active)}")
-    workspace.edit_params(expansions=[name for name in active if name != expansion])
+    workspace.edit_params(expansions=lambda active: [name for name in active if name != expansion])
     remove_figures(workspace.root, expansion)
 
 

@@ -22,6 +22,8 @@ def versions(open_workspace: Callable[[], Workspace], expansions: tuple[str, ...
 
     workspace = open_workspace()
     found = {name: describe_versions(workspace, name) for name in expansions or workspace.expansions}
+    for name in (name for name, known in found.items() if not known):
+        workspace.load_recipe(name, active=False)  # a name that is wrong is refused
     click.echo(json.dumps(found)) if as_json else print_versions(found)
 
 

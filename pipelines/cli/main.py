@@ -33,6 +33,8 @@ from pipelines.cli.study import study
 from pipelines.cli.theory import theory
 from pipelines.cli.upgrading import upgrade, warn_of_older
 
+UNKNOWN = "unknown"  # a licence that nobody has named
+
 
 class GrowsetGroup(OrderedGroup):
     """Commands whose GrowsetErrors and faults of the machine become one line on stderr and an exit code."""
@@ -93,7 +95,7 @@ def main(context: click.Context, workspace: Path | None) -> None:
 @click.option("--example", is_flag=True, help="Use the 1,000 images that come with Growset, instead of --source.")
 @click.option("--here", is_flag=True, help="Make the current folder a workspace: a project with files, git or DVC.")
 @click.option(
-    "--licence", default="unknown", show_default=True, help="Licence of the images; it goes into dataset cards."
+    "--licence", default=UNKNOWN, show_default=True, help="Licence of the images; it goes into dataset cards."
 )
 @click.option(
     "--size",
@@ -123,6 +125,8 @@ def init(
         raise UserError("--size has no effect with --example, whose images are small; remove it")
     if example and unlabelled is not None:
         raise UserError("--unlabelled has no effect with --example, whose images are labelled; remove it")
+    if example and licence != UNKNOWN:
+        raise UserError("--licence has no effect with --example, whose licence is known; remove it")
     init_workspace(folder or Path("."), source, licence, adopt=here, size=size, unlabelled=unlabelled)
 
 

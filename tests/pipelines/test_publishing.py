@@ -1,13 +1,16 @@
 """Publish, clone, pull: a colleague gets the same bytes; git is changed only on request."""
 
 import hashlib
+import re
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pytest
 
 import ops.chain.publishing
+from ops.chain.publishing import find_unpublished, is_published, publish
 from ops.datasets.pixels import read_split
 from ops.history.figures import list_figures
 from ops.workspaces.workspace import Workspace
@@ -120,6 +123,34 @@ def test_publishing_again_with_nothing_new_makes_no_second_version(with_remote: 
         result = growset(with_remote, "materialize", "published_dataset", "digits")
         assert result.exit_code == 0, result.output
     assert run(with_remote, "git", "tag").stdout.split() == ["digits/v1"]
+
+
+def test_a_recipe_that_is_edited_during_the_push_is_not_committed_as_what_made_the_data(
+    with_remote: Path, edit_recipe: Edit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    edit_recipe(with_remote, "publish: {}", "publish: {commit: true}")
+    push = ops.chain.publishing.push
+
+    def push_slowly(*arguments: Any) -> int:
+        edit_recipe(with_remote, "real_weight: 4.0", "real_weight: 7.0")
+        return push(*arguments)
+
+    monkeypatch.setattr(ops.chain.publishing, "push", push_slowly)
+    result = growset(with_remote, "materialize", "published_dataset", "digits")
+    assert result.exit_code == 3 and "was edited while 'digits' was published" in result.output
+    assert run(with_remote, "git", "tag").stdout == ""
+
+
+def test_a_pointer_of_another_version_does_not_count_as_published(with_remote: Path) -> None:
+    workspace = Workspace(with_remote)
+    recipe, pointer = workspace.load_recipe("digits"), workspace.pointer("digits")
+    publish(workspace, "digits")
+    assert find_unpublished(workspace, "digits", recipe) is None and is_published(workspace, "digits", recipe)
+    entry = re.search(r"md5: (\w+)", (with_remote / "dvc.lock").read_text())
+    assert entry is not None
+    pointer.write_text(re.sub(r"md5: \w+", f"md5: {entry[1]}", pointer.read_text(), count=1))
+    assert find_unpublished(workspace, "digits", recipe) is not None
+    assert not is_published(workspace, "digits", recipe)
 
 
 @pytest.mark.slow

@@ -13,7 +13,7 @@ import pytest
 from assets.changes import describe_change
 from ops.datasets.pixels import read_rows
 from ops.history.comparison import compare
-from ops.history.versions import find_version, read_contents
+from ops.history.versions import find_version, list_versions, read_contents
 from ops.workspaces.workspace import Workspace
 from tests.damage import find_cached, flip
 from tests.versions import Versions
@@ -48,6 +48,20 @@ def test_an_uncommitted_dataset_is_a_version_and_a_version_without_a_tag_is_name
     assert [(version["name"], version["commit"] is None) for version in found] == [("digits", True), (commit, False)]
     text = growset(workspace, "versions").output
     assert "digits (uncommitted)" in text and commit in text
+
+
+def test_a_tag_on_a_later_commit_names_the_version_that_it_holds(workspace: Path) -> None:
+    run(workspace, "git", "tag", "--delete", "digits/v2")
+    commit = run(workspace, "git", "rev-parse", "HEAD").stdout.strip()
+    run(workspace, "git", "commit", "--quiet", "--allow-empty", "--message", "Something else")
+    run(workspace, "git", "tag", "digits/v3")
+    found = list_versions(Workspace(workspace), "digits")
+    assert [version.name for version in found] == ["digits/v3", "digits/v1"] and found[0].commit == commit
+
+
+def test_a_repository_without_a_commit_has_no_versions(tmp_path: Path) -> None:
+    run(tmp_path, "git", "init", "--quiet")
+    assert list_versions(Workspace(tmp_path), "digits") == []
 
 
 def test_a_publication_in_the_ui_shows_the_change_and_the_verdict_before(two_versions: Versions) -> None:
@@ -122,6 +136,8 @@ def test_a_missing_version_is_reported(workspace: Path, version: str, sentence: 
 def test_nothing_published_yet(fresh_workspace: Path, edit_recipe: Callable[[Path, str, str], None]) -> None:
     result = growset(fresh_workspace, "versions")
     assert result.exit_code == 0 and "digits: nothing is published yet; run: growset run digits" in result.output
+    result = growset(fresh_workspace, "versions", "digitz")
+    assert result.exit_code == 2 and "there is no recipe 'digitz'" in result.output
 
 
 def test_a_damaged_older_version_is_not_compared(workspace: Path) -> None:

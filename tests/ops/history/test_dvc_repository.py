@@ -50,6 +50,7 @@ def test_a_lock_that_was_removed_or_merged_by_hand_is_left_alone(root: Path) -> 
     (root / "dvc.lock").write_text(conflict, encoding="utf-8")
     mend(root)
     assert (root / "dvc.lock").read_text(encoding="utf-8") == conflict
+    assert "<<<<<<<" not in (root / ".growset" / "dvc.lock").read_text(encoding="utf-8")
     (root / "dvc.lock").unlink()
     mend(root)
     assert not (root / "dvc.lock").exists()
@@ -104,3 +105,8 @@ def test_every_use_of_dvc_repairs_first(finished_workspace: Path) -> None:
     with open_repo(finished_workspace) as repo:
         repo.commit(f"{finished_workspace / 'dvc.yaml'}:scorer@digits", force=True)
     assert run(finished_workspace, "dvc", "status").stdout.strip() == "Data and pipelines are up to date."
+    lock.write_text(f"<<<<<<< HEAD\n{lock.read_text()}=======\n>>>>>>> other\n")
+    with pytest.raises(
+        DamagedData, match=r"dvc\.lock, in which git may have left a conflict; .* git checkout HEAD -- "
+    ):
+        changed_stages(finished_workspace, stage_addresses("digits"))

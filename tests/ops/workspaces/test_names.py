@@ -23,6 +23,8 @@ def test_a_good_name_is_allowed(name: str) -> None:
         ("../evil", "allowed: letters, digits"),
         ("-quick", "starting with a letter or digit"),
         ("a" * 58, "it has 58 characters; allowed: at most 57"),
+        ("a..b", "git allows no tag with"),
+        ("base.lock", "git allows no tag with"),
         ("sources", "Dagster lists the sources under this name"),
     ],
 )

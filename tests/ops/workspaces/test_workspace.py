@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -157,6 +158,18 @@ def test_edit_of_a_list_keeps_the_comments_around_it(workspace: Workspace, expan
     after = (workspace.root / "params.yaml").read_text(encoding="utf-8")
     assert [line for line in after.splitlines() if line.startswith("#")] == ["# The active ones.", "# Raised by hand."]
     assert workspace.expansions == expansions
+
+
+def test_edits_of_several_processes_are_all_kept(workspace: Workspace) -> None:
+    def add(number: int) -> None:
+        workspace.edit_params(
+            expansions=lambda active: [*active, f"own{number}"], source_versions={f"own{number}": str(number)}
+        )
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(add, range(16)))
+    assert {f"own{number}" for number in range(16)} <= set(workspace.expansions)
+    assert [workspace.source_version(f"own{number}") for number in range(16)] == [str(each) for each in range(16)]
 
 
 def test_edit_of_a_mapping_keeps_all_comments(workspace: Workspace) -> None:
