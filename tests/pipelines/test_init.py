@@ -79,6 +79,12 @@ def test_images_without_labels_get_a_description_and_a_recipe_of_their_own(tmp_p
     )
 
 
+def test_a_licence_of_the_example_is_refused(tmp_path: Path) -> None:
+    result = growset(tmp_path, "init", str(tmp_path / "work"), "--example", "--licence", "CC0-1.0")
+    assert result.exit_code == 2 and "--licence has no effect with --example" in result.stderr
+    assert not (tmp_path / "work").exists()
+
+
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [

@@ -14,6 +14,7 @@ import pytest
 
 from ops.chain.driver import Chain
 from ops.chain.prior import Sheets
+from ops.chain.publishing import build_dataset, identify_publication
 from ops.datasets.pixels import read_rows, read_shards
 from ops.datasets.shards import find_shards
 from ops.files.manifests import read_manifest
@@ -63,6 +64,19 @@ def test_the_prior_saw_the_pool_and_nothing_else(workspace: Workspace) -> None:
     assert [path.name for path in sorted(out(workspace, "prior").glob("samples-*.png"))] == [
         "samples-000020.png", "samples-000040.png"
     ]  # fmt: skip
+
+
+def test_a_licence_of_the_pool_that_was_corrected_reaches_the_card(copied: Workspace) -> None:
+    recipe, before = copied.load_recipe("digits"), read_json(out(copied, "prior") / PRIOR_FILE)
+    first = identify_publication(copied, "digits", recipe)
+    path = copied.source_path(POOL)
+    path.write_text(path.read_text().replace("CC0-1.0", "CC-BY-NC-4.0"))
+    assert identify_publication(copied, "digits", recipe) != first
+    staged = copied.root / "staged"
+    build_dataset(copied, "digits", recipe, staged)
+    card = (staged / "README.md").read_text()
+    assert "CC-BY-NC-4.0" in card and "CC0-1.0" not in card
+    assert read_json(out(copied, "prior") / PRIOR_FILE) == before
 
 
 OWN = {"steps": 20, "batch_size": 16, "width": 8, "warmup_steps": 2, "ema_decay": 0.8}
