@@ -37,21 +37,21 @@ def require_folds(sizes: Sequence[float], folds: int, key: str) -> None:
 
 
 def require_whole_units(labels: np.ndarray, folds: int, seed: int, units: np.ndarray, key: str) -> None:
-    """UserError if `assign_folds` leaves a fold empty, because images of one unit stay together.
+    """UserError if `assign_folds` leaves a fold with fewer than two images, because images of one unit stay together.
 
     `key` names the number of folds, which `require_folds` has passed.
     """
 
-    def count_empty(number: int) -> int:
-        return number - len(np.unique(assign_folds(labels, number, seed, units)))
+    def count_short(number: int) -> int:
+        return int((np.bincount(assign_folds(labels, number, seed, units), minlength=number) < 2).sum())
 
-    if len(np.unique(units)) == len(units) or not (empty := count_empty(folds)):
+    if len(np.unique(units)) == len(units) or not (short := count_short(folds)):
         return
-    fewer = next((number for number in range(folds - 1, 1, -1) if not count_empty(number)), None)
+    fewer = next((number for number in range(folds - 1, 1, -1) if not count_short(number)), None)
     remedy = "add images of other groups" if fewer is None else f"lower it to {fewer}"
     raise UserError(
         f"{key} {folds}: equal training images and those of one group stay in one fold, and that leaves"
-        f" {empty} of the folds without an image; {remedy}"
+        f" {short} of the folds with fewer than two images; {remedy}"
     )
 
 

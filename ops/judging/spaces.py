@@ -40,13 +40,15 @@ Describe = Callable[[Tensor], np.ndarray]
 @dataclass(frozen=True, eq=False)
 class _Real:
     """Real images in the features of one network, whitened. points: float64 [n, d], of the images to compare with.
-    unseen: the same of training images that neither the network nor the whitening has seen; None if there are none."""
+    unseen: the same of training images that neither the network nor the whitening has seen; None if there are none.
+    fold: of the training images that the network has not seen, where it is one of several; else 0."""
 
     describe: Describe
     centre: np.ndarray
     whitening: np.ndarray
     points: np.ndarray
     unseen: np.ndarray | None
+    fold: int = 0
 
     def place(self, images: Tensor) -> np.ndarray:
         """Points float64 [n, d]. Far features count as far, not by how far: one alone would outweigh all others."""
@@ -72,17 +74,17 @@ class FeatureSpaces:
         self._folds = folds
         self._spaces: dict[str, list[_Real]] = {}
 
-        def add(name: str, describe: Describe, rows: np.ndarray) -> None:
+        def add(name: str, describe: Describe, rows: np.ndarray, fold: int = 0) -> None:
             """One half of the training images fits the whitening, the other half shows what it makes of new images."""
             mixed = np.random.default_rng(0).permutation(rows)
             fitted, unseen = (_thin(train[torch.from_numpy(mixed[half::2])]) for half in (0, 1))
             if len(unseen) >= MIN_IMAGES:
                 real = _fit(describe, fitted, _thin(held_out) if enough else unseen, unseen if enough else None)
-                self._spaces.setdefault(name, []).append(real)
+                self._spaces.setdefault(name, []).append(replace(real, fold=fold))
 
         if scorer is not None and folds is not None and enough:
             for number in range(len(scorer.models)):
-                add(SCORER, _Fold(scorer, number), np.flatnonzero(folds == number))
+                add(SCORER, _Fold(scorer, number), np.flatnonzero(folds == number), number)
         if min(train.shape[2:]) >= MIN_SIDE:
             add(RANDOM, embed_images, everything)
         if min(train.shape[2:]) >= MIN_TEXTURE_SIDE:
@@ -136,11 +138,11 @@ def _fit(describe: Describe, fitted: Tensor, held_out: Tensor, unseen: Tensor | 
 
 
 def _average_networks(networks: list[_Real], images: Tensor, judged: np.ndarray | None) -> Estimate:
-    """The mean over networks; `judged` int [n] names the one network that judges each image."""
+    """The mean over networks; `judged` int [n] is the fold whose network judges each image."""
     images = images if judged is not None else _thin(images)
     estimates = []
-    for number, real in enumerate(networks):
-        own = np.arange(len(images)) if judged is None else np.flatnonzero(judged == number)
+    for real in networks:
+        own = np.arange(len(images)) if judged is None else np.flatnonzero(judged == real.fold)
         if len(own) < MIN_IMAGES:
             continue
         found = estimate_energy_distance(real.points, real.place(images[torch.from_numpy(own)]))

@@ -115,8 +115,8 @@ def measure_set(
 
     All metrics but KID and authenticity change with the number of images, so both sides get equally many: the smallest
     number of held-out, generated and, for references, unseen training images, at most `limit`. They are drawn with
-    `seed` in the classes' shares. A class with fewer than MIN_IMAGES on a side has no value. The overall numbers depend
-    on the classes' shares: give the generated images those of the held-out ones.
+    `seed`, in the classes' shares of the held-out images as far as there are enough of each class. A class with fewer
+    than MIN_IMAGES on a side has no value.
 
     Authenticity compares each generated image (up to `limit`) with all training images of all classes; its reference is
     that of the held-out images.
@@ -151,6 +151,20 @@ def draw_rows(labels: np.ndarray, count: int, seed: int) -> np.ndarray:
     return np.sort(ordered[(np.arange(count) * 2 + 1) * len(labels) // (2 * count)])
 
 
+def match_shares(labels: np.ndarray, like: np.ndarray, count: int, seed: int) -> np.ndarray:
+    """Rows of labels [n], sorted int64, in the classes' shares of `like` [m]: `count`, fewer where a class has too few.
+
+    All rows where the shares are alike, to less than one image of `count`. Drawn with `seed`, without repeats.
+    """
+    classes = int(max(labels.max(initial=0), like.max(initial=0))) + 1
+    sizes, wanted = (np.bincount(each, minlength=classes) / max(len(each), 1) for each in (labels, like))
+    if np.abs(sizes - wanted).max() * count < 1:
+        return np.arange(len(labels))
+    mixed = np.random.default_rng(seed).permutation(len(labels))
+    own = [mixed[labels[mixed] == label][: round(share * count)] for label, share in enumerate(wanted)]
+    return np.sort(np.concatenate(own))
+
+
 def _measure_part(
     networks: Sequence[NetworkFeatures], labels: Labels, label: int | None, extractor: str, limit: int, seed: int
 ) -> list[Measure]:
@@ -159,6 +173,12 @@ def _measure_part(
     if all(network.unseen is not None for network in networks):
         unseen_rows = [_choose(labels.train, label, network.unseen) for network in networks]
     count = min(limit, len(real_rows), len(generated_rows), *map(len, unseen_rows))
+    if label is None:
+        generated_rows, *unseen_rows = (
+            rows[match_shares(of_side[rows], labels.held_out, count, seed)]
+            for rows, of_side in ((generated_rows, labels.generated), *((each, labels.train) for each in unseen_rows))
+        )
+        count = min(count, len(generated_rows), *map(len, unseen_rows))
     names = [metric for metric in METRICS if metric != "authenticity"]
     if count < MIN_IMAGES:
         reason = (

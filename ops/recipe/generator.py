@@ -5,6 +5,7 @@ It loads nothing that computes, so that a recipe is read in milliseconds. `ops.g
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import ClassVar, Literal
 
 from pydantic import Field, field_validator
@@ -74,6 +75,9 @@ class KindSettings(Section):
     def resolve_sampler(self, sampler: SamplerSettings) -> SamplerSettings:
         """The sampler with this kind's defaults in place of None; ValueError for a value this generator cannot use."""
         return sampler
+
+    def check_sizes(self, sizes: Sequence[int]) -> None:
+        """ValueError for classes of `sizes` training images from which this kind cannot learn."""
 
     def list_inputs(self, sampler: SamplerSettings) -> tuple[str, ...]:
         """The inputs of the sampler that is exported with these settings; with `image` it makes variants."""

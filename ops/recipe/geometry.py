@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
@@ -57,6 +58,13 @@ class GeometrySettings(KindSettings):
             if getattr(sampler, key) != SamplerSettings.model_fields[key].default:
                 raise ValueError(f"{key} has no effect with kind: geometry, which moves pixels; remove it")
         return sampler
+
+    def check_sizes(self, sizes: Sequence[int]) -> None:
+        if max(sizes) < self.least:
+            raise ValueError(
+                f"no class has the {self.least} images that generator.least asks for; the largest has {max(sizes):,};"
+                " lower it"
+            )
 
     def list_inputs(self, sampler: SamplerSettings) -> tuple[str, ...]:
         return "noise", "image"

@@ -51,6 +51,13 @@ def test_an_arm_of_so_small_a_ratio_that_it_has_no_generated_image_is_refused(tm
     driver.validate(Workspace(root), "digits")
 
 
+def test_moves_are_not_tried_where_every_class_is_too_small(tmp_path: Path) -> None:
+    root = make_workspace(tmp_path / "workspace")
+    change_recipe(root, "digits", generator={"kind": "geometry", "least": 30}, sampler={})
+    with pytest.raises(UserError, match="no class has the 30 images that generator.least asks for; the largest has 16"):
+        driver.validate(Workspace(root), "digits")
+
+
 def test_folds_that_whole_groups_leave_empty_are_refused(tmp_path: Path) -> None:
     """Also once the images are stored, and by the stage itself."""
     root = make_workspace(tmp_path / "workspace")
@@ -60,7 +67,7 @@ def test_folds_that_whole_groups_leave_empty_are_refused(tmp_path: Path) -> None
     workspace, chain = Workspace(root), driver.Chain(Workspace(root), Runtime(workers=1))
     chain.run("digits", "real_images")
     recipe.write_text(written.replace("scorer: {folds: 2", "scorer: {folds: 3"))
-    sentence = "scorer.folds 3: .* stay in one fold, and that leaves 1 of the folds without an image; lower it to 2"
+    sentence = "scorer.folds 3: .* and that leaves 1 of the folds with fewer than two images; lower it to 2"
     with pytest.raises(UserError, match=sentence):
         driver.validate(workspace, "digits")
     shutil.rmtree(workspace.output("digits", "real_images"))

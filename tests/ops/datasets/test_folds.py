@@ -51,12 +51,13 @@ def test_units_of_one_image_change_nothing() -> None:
 def test_a_number_of_folds_is_refused_where_whole_units_leave_one_empty() -> None:
     labels, patients = np.tile([0, 1], 12), np.repeat([0, 1], 12)
     require_folds([12, 12], 3, "scorer.folds")  # there are images enough
-    sentence = (
-        "scorer.folds 4: equal .* stay in one fold, and that leaves 2 of the folds without an image; lower it to 2"
-    )
+    sentence = "scorer.folds 4: equal .* and that leaves 2 of the folds with fewer than two images; lower it to 2"
     with pytest.raises(UserError, match=sentence):
         require_whole_units(labels, 4, 0, patients, "scorer.folds")
     require_whole_units(labels, 2, 0, patients, "scorer.folds")
+    alone = np.concatenate([np.repeat([0, 1], 20)[:39], [2]])  # two large patients, and one of a single image
+    with pytest.raises(UserError, match="leaves 1 of the folds with fewer than two images; lower it to 2"):
+        require_whole_units(np.tile([0, 1], 20), 3, 0, alone, "scorer.folds")
     every = np.zeros(24, int)
     every[:2] = (1, 1)  # a patient beside whom another one has all other images
     require_whole_units(labels, 2, 0, every, "scorer.folds")

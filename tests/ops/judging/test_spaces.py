@@ -121,6 +121,18 @@ def test_a_variant_is_judged_by_the_network_that_did_not_see_its_parent(scorer: 
     assert np.isfinite(only)
 
 
+def test_beside_a_fold_too_small_for_a_space_the_others_still_judge_their_own_variants(scorer: Scorer) -> None:
+    folds, parents = np.ones(len(TRAIN), np.int64), np.arange(len(TRAIN))
+    folds[:5] = 0
+    spaces = FeatureSpaces(TRAIN, HELD_OUT, scorer=scorer, folds=folds)
+    whole = spaces.measure(TRAIN, parents)[SCORER].value
+    changed = TRAIN.clone()
+    changed[:5] = 0  # of the fold without a space, which nobody judges
+    assert spaces.measure(changed, parents)[SCORER].value == whole
+    changed[5:] = 0
+    assert spaces.measure(changed, parents)[SCORER].value != whole
+
+
 def test_with_few_held_out_images_the_training_images_are_compared_with_and_the_scorer_is_silent(
     scorer: Scorer,
 ) -> None:

@@ -10,7 +10,16 @@ import prdc
 import pytest
 
 from ops.metrics.frechet import fit_gaussian, frechet_distance
-from ops.metrics.set_quality import METRICS, MIN_IMAGES, Labels, Measure, NetworkFeatures, draw_rows, measure_set
+from ops.metrics.set_quality import (
+    METRICS,
+    MIN_IMAGES,
+    Labels,
+    Measure,
+    NetworkFeatures,
+    draw_rows,
+    match_shares,
+    measure_set,
+)
 
 CLASSES, PER_CLASS, SIZE = 3, 120, 12
 UNBIASED = {"KID", "authenticity"}
@@ -136,6 +145,43 @@ def test_both_sides_get_as_many_images_in_the_shares_of_their_classes() -> None:
     assert {(m.real, m.generated) for m in capped.values() if m.metric != "authenticity"} == {(50, 50)}
     assert capped["authenticity"].generated == 50
     assert capped == measure(features, labels, limit=50) != measure(features, labels, limit=50, seed=1)
+
+
+def test_a_perfect_generator_of_equal_classes_scores_as_the_real_images_of_a_long_tail_do() -> None:
+    def thin(seed: int, keep: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
+        features, labels = draw(seed)
+        rows = np.concatenate([np.flatnonzero(labels == label)[:count] for label, count in enumerate(keep)])
+        return features[rows], labels[rows]
+
+    tail = (120, 40, 10)
+    (held, held_labels), (train, train_labels), (drawn, drawn_labels) = thin(2, tail), thin(1, tail), draw(3)
+    view = NetworkFeatures(held, train, drawn, np.ones(len(train), bool))
+    found = measure_set([view], Labels(held_labels, train_labels, drawn_labels), extractor="test", classes=[])
+    named = {measure.metric: measure for measure in found}
+    assert (named["FD"].real, named["FD"].generated) == (170, 170)
+    for metric in ("FD", "KID"):
+        one = named[metric]
+        assert one.value is not None and one.reference is not None and one.low is not None and one.high is not None
+        assert abs(one.value - one.reference) < one.high - one.low
+
+
+@pytest.mark.parametrize(
+    ("sizes", "like", "count", "kept"),
+    [
+        ([100, 100], [75, 25], 80, [60, 20]),
+        ([100, 5], [50, 50], 40, [20, 5]),  # as many as there are
+        ([100, 0], [50, 50], 40, [20, 0]),
+        ([30, 30], [100, 100], 40, [30, 30]),  # alike: all
+        ([0, 50], [50, 0], 20, [0, 0]),
+    ],
+)
+def test_rows_are_matched_to_the_shares_of_others(
+    sizes: list[int], like: list[int], count: int, kept: list[int]
+) -> None:
+    labels = np.random.default_rng(0).permutation(np.repeat([0, 1], sizes))
+    rows = match_shares(labels, np.repeat([0, 1], like), count, seed=4)
+    assert len(set(rows.tolist())) == len(rows) and np.all(np.diff(rows) > 0)
+    assert np.bincount(labels[rows], minlength=2).tolist() == kept
 
 
 def test_references_use_only_training_images_that_the_network_did_not_see() -> None:
