@@ -248,18 +248,18 @@ def validate(workspace: Workspace, expansion: str, warn: Callable[[str], None] =
         plan = plan_expansion(each, grown_names, recipe.plan)
         require_growth(plan, recipe.plan)
         _require_generated(recipe, plan, workspace.recipe_path(expansion))
-        require_folds(each.tolist(), recipe.scorer.folds, "scorer.folds")
     try:
         check_class_count(recipe.sampler.imagination, len(class_names))
         for each in growing:
             recipe.generator.check_sizes(each.tolist())
-        if probed:
-            for each in trained:
-                check_probed(each.tolist())
+        for each in trained if probed else ():
+            check_probed(each.tolist())
         if recipe.generator.labels_pool:
             check_labelled(int(min(each.sum() for each in trained)))
     except ValueError as error:
         raise UserError(f"{workspace.recipe_path(expansion)}: {error}") from None
+    for each in growing:
+        require_folds(each.tolist(), recipe.scorer.folds, "scorer.folds")
     if grown is None and (pool.groups is not None or len(set(pool.keys)) < len(pool.keys)):
         units = find_units(pool)
         for each in rows:
