@@ -57,13 +57,15 @@ class Quality:
 class _RealFeatures:
     """The features of real images by one network: the held-out ones, and the training images that it did not see.
 
-    unseen: float32 [m, d]; unseen_labels: int [m].
+    unseen: float32 [m, d]; unseen_labels: int [m]; weights: float [m] that give them the held-out images' class shares,
+    or None where they have these.
     """
 
     held_out: Gaussian
     manifold: Manifold
     unseen: np.ndarray
     unseen_labels: np.ndarray
+    weights: np.ndarray | None
 
 
 class Judge:
@@ -77,7 +79,9 @@ class Judge:
     scorer's first choice if generated. The held-out set is the same throughout and is never divided.
 
     The distance depends strongly on class shares: give generated images those of the held-out ones, or compare only
-    sets of the same shares with each other and none with the floor.
+    sets of the same shares with each other and none with the floor. The floor's images are weighted to these shares
+    where they have others, as in a long tail whose validation images are balanced; a class that has few of them makes
+    it higher than a perfect generator's distance all the same.
 
     A variant of a training image is judged only by the network that did not see its parent; distances and overlaps are
     those of each network's own variants. Nearness of a variant to its own parent does not count as copying.
@@ -91,6 +95,7 @@ class Judge:
     train_labels : int [n]; they give the floor's groups the class shares of the whole.
     held_out : real images that no network saw, uint8 [m, C, H, W], m at least 2.
     folds : int [n], the fold of each training image, as the scorer was trained.
+    held_out_labels : int [m]; None: in the class shares of the training images.
     copy_limit : an image below this relative distance (`ops.likeness.copies`) is a near copy.
 
     Raises ValueError where shapes do not fit, or where the held-out set or a fold has fewer than 2 images.
@@ -104,6 +109,7 @@ class Judge:
         held_out: Tensor,
         *,
         folds: np.ndarray,
+        held_out_labels: np.ndarray | None = None,
         copy_limit: float = 0.5,
     ) -> None:
         if not len(train) == len(train_labels) == len(folds):
@@ -124,7 +130,9 @@ class Judge:
             manifold = fit_manifold(features, min(NEIGHBOURS, len(held_out) - 1))
             rows = np.flatnonzero(folds == fold)
             unseen = scorer.fold_features(fold, train[torch.from_numpy(rows)])
-            self._real.append(_RealFeatures(fit_gaussian(features), manifold, unseen, np.asarray(train_labels)[rows]))
+            labels = np.asarray(train_labels)[rows]
+            weights = None if held_out_labels is None else _weigh(labels, held_out_labels)
+            self._real.append(_RealFeatures(fit_gaussian(features), manifold, unseen, labels, weights))
         self._floors: dict[int, float] = {}
         self._train, self._folds = train, folds
         self._references = fit_references(train)
@@ -200,7 +208,7 @@ class Judge:
         size = min(count, self._fold_size)
         if size not in self._floors:
             self._floors[size] = float(
-                np.mean([_mean_distance(r.unseen, r.unseen_labels, size, r.held_out) for r in self._real])
+                np.mean([_mean_distance(r.unseen, r.unseen_labels, size, r.held_out, r.weights) for r in self._real])
             )
         return self._floors[size]
 
@@ -226,7 +234,8 @@ def build_judge(scorer: Scorer, train: PixelDataset, held_out: PixelDataset) -> 
 
     `train` are the images that the scorer was trained on, in their order. Raises as `Judge` does.
     """
-    return Judge(scorer, _to_tensor(train), train.labels, _to_tensor(held_out), folds=scorer.folds)
+    images = _to_tensor(train), train.labels, _to_tensor(held_out)
+    return Judge(scorer, *images, folds=scorer.folds, held_out_labels=held_out.labels)
 
 
 def _to_tensor(dataset: PixelDataset) -> Tensor:
@@ -240,9 +249,24 @@ def _check_images(images: Tensor, kind: str, shape: tuple[int, ...]) -> tuple[in
     return shape
 
 
-def _mean_distance(features: np.ndarray, classes: np.ndarray, size: int, reference: Gaussian) -> float:
-    groups = _split(classes, size)
-    return float(np.mean([frechet_distance(fit_gaussian(features[rows]), reference) for rows in groups]))
+def _weigh(labels: np.ndarray, like: np.ndarray) -> np.ndarray | None:
+    """Weights float64 of labels [n] that give them the class shares of `like` [m]; None where these are alike, to less
+    than one image, or where the two have no class in common."""
+    classes = int(max(labels.max(), like.max())) + 1
+    own, wanted = (np.bincount(each, minlength=classes) / len(each) for each in (labels, like))
+    if np.abs(own - wanted).max() * len(labels) < 1 or not (own * wanted).any():
+        return None
+    return np.asarray((wanted / np.maximum(own, 1 / len(labels)))[labels])
+
+
+def _mean_distance(
+    features: np.ndarray, classes: np.ndarray, size: int, reference: Gaussian, weights: np.ndarray | None = None
+) -> float:
+    found = []
+    for rows in _split(classes, size):
+        own = None if weights is None or (weights[rows] > 0).sum() < 2 else weights[rows]
+        found.append(frechet_distance(fit_gaussian(features[rows], own), reference))
+    return float(np.mean(found))
 
 
 def _split(classes: np.ndarray, size: int) -> np.ndarray:

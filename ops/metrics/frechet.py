@@ -44,14 +44,24 @@ class Gaussian:
         return ((vectors * roots) @ vectors.T).numpy()
 
 
-def fit_gaussian(features: np.ndarray) -> Gaussian:
-    """The Gaussian of features [n, d] of any float type; ValueError for n < 2 or a value that is not finite."""
+def fit_gaussian(features: np.ndarray, weights: np.ndarray | None = None) -> Gaussian:
+    """The Gaussian of features [n, d] of any float type; ValueError for n < 2 or a value that is not finite.
+
+    weights: float [n], above 0 of two rows or more: as if a row stood for so many of its sort. Without bias if the rows
+    are independent draws, however they are weighted.
+    """
     if features.ndim != 2 or len(features) < 2:
         raise ValueError(f"features have shape {list(features.shape)}; a Gaussian needs [n, d] with n at least 2")
     rows = torch.from_numpy(np.ascontiguousarray(features, dtype=np.float64))
-    mean = rows.mean(dim=0)
-    centred = rows - mean
-    covariance = centred.T @ centred / (len(rows) - 1)
+    if weights is None:
+        mean = rows.mean(dim=0)
+        centred = rows - mean
+        covariance = centred.T @ centred / (len(rows) - 1)
+    else:
+        shares = torch.from_numpy(np.asarray(weights, dtype=np.float64) / np.sum(weights))[:, None]
+        mean = (shares * rows).sum(dim=0)
+        centred = rows - mean
+        covariance = centred.T @ (shares * centred) / (1 - shares.square().sum())
     if not torch.isfinite(covariance).all():
         raise ValueError("features hold values that are not finite, or too large to square")
     return Gaussian(mean.numpy(), covariance.numpy(), len(rows))

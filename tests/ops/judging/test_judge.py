@@ -89,6 +89,23 @@ def test_a_perfect_generator_reaches_the_floor(perfect: Quality) -> None:
     assert perfect.copies == pytest.approx(perfect.copies_held_out, abs=0.1)
 
 
+def test_the_floor_of_a_long_tail_has_the_class_shares_of_the_held_out_images(
+    scorer: Scorer, train: tuple[Tensor, np.ndarray]
+) -> None:
+    images, labels = train
+    kept = np.concatenate([np.flatnonzero(labels == label)[:count] for label, count in enumerate((80, 30, 12))])
+    folds, (held_out, held_labels) = assign_folds(labels, 3, SEED)[kept], draw_images(90, 1)
+    tail = images[torch.from_numpy(kept)], labels[kept], held_out
+    perfect = draw_images(240, 5)
+    own, shared = (
+        Judge(scorer, *tail, folds=folds, held_out_labels=like).measure(*perfect) for like in (None, held_labels)
+    )
+    assert own.frechet == shared.frechet < shared.floor < 0.6 * own.floor
+    alike = Judge(scorer, images, labels, held_out, folds=assign_folds(labels, 3, SEED), held_out_labels=held_labels)
+    plain = Judge(scorer, images, labels, held_out, folds=assign_folds(labels, 3, SEED))
+    assert alike.measure(*perfect) == plain.measure(*perfect)
+
+
 def test_a_collapsed_generator_is_precise_and_covers_little(judge: Judge, perfect: Quality) -> None:
     images, labels = draw_images(6, 3)
     found = judge.measure(images.repeat(40, 1, 1, 1), np.tile(labels, 40))

@@ -33,6 +33,17 @@ def test_a_gaussian_holds_mean_and_unbiased_covariance_in_float64() -> None:
     np.testing.assert_allclose(gaussian.covariance, np.cov(features.astype(np.float64).T), rtol=1e-12)
 
 
+def test_weights_stand_for_so_many_rows_of_a_sort() -> None:
+    rng = np.random.default_rng(3)
+    labels = np.repeat([0, 1], [30_000, 3_000])
+    rows = rng.standard_normal((len(labels), 2)) + np.array([[0.0, 0.0], [4.0, 0.0]])[labels]
+    found = fit_gaussian(rows, np.array([1.0, 10.0])[labels])
+    assert found.mean == pytest.approx([2.0, 0.0], abs=0.05)
+    assert found.covariance == pytest.approx(np.array([[5.0, 0.0], [0.0, 1.0]]), abs=0.1)
+    equal, plain = fit_gaussian(rows[:50], np.full(50, 0.3)), fit_gaussian(rows[:50])
+    assert equal.mean == pytest.approx(plain.mean) and equal.covariance == pytest.approx(plain.covariance)
+
+
 @given(
     means=st.tuples(*[st.lists(st.floats(-50, 50), min_size=3, max_size=3)] * 2),
     deviations=st.tuples(*[st.lists(st.just(0.0) | st.floats(1e-3, 50), min_size=3, max_size=3)] * 2),
