@@ -394,6 +394,7 @@ def workspace(tmp_path: Path) -> Workspace:
     arms = {arm: {"augmentation": {"kind": kind}, "pairing": {"kind": "none"}}
             for arm, kind in (("real", "none"), ("flipped", "auto"))}  # fmt: skip
     settings = {"generator": {"generator": {"kind": "flow"}}, "baseline_classifiers": {"baselines": arms},
+                "expanded_classifiers": {"expanded": {"expanded": {}}},
                 "generator_onnx": {"sampler": facts["sampler"]}}  # fmt: skip
     for stage in STAGES["report"].inputs:
         write_json(folder[stage] / MANIFEST, {
