@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from ops.files.storage import read_json, write_json
@@ -28,7 +28,8 @@ def time_work(scratch: Path, clock: Callable[[], float] = time.monotonic) -> Ite
     try:
         yield count
     except BaseException:
-        write_json(path, {"seconds": count()})
+        with suppress(OSError):  # a full disk, which may be what stopped the work, must not hide why it stopped
+            write_json(path, {"seconds": count()})
         raise
 
 

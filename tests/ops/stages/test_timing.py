@@ -27,3 +27,9 @@ def test_a_first_call_counts_its_own_seconds(tmp_path: Path) -> None:
     with time_work(tmp_path, lambda: next(clock)) as count:
         assert [count(), count()] == [10.0, 20.0]
     assert not (tmp_path / SPENT).exists()
+
+
+def test_a_folder_that_takes_no_file_does_not_hide_what_stopped_the_work(tmp_path: Path) -> None:
+    (tmp_path / "scratch").write_text("no folder")
+    with pytest.raises(KeyboardInterrupt), time_work(tmp_path / "scratch", lambda: 0.0):
+        raise KeyboardInterrupt
