@@ -16,7 +16,7 @@ from ops.datasets.index import read_index
 from ops.datasets.mixed import read_mixed
 from ops.datasets.pixels import PixelDataset, read_split, write_shards
 from ops.datasets.unlabelled import find_growing, name_classes, write_labels
-from ops.errors import EnvironmentFault, GeneratorNotUsed
+from ops.errors import EnvironmentFault, GeneratorNotUsed, UserError
 from ops.files.hashing import hash_file, hash_json
 from ops.files.manifests import MANIFEST, PUBLISHED, describe_output, read_manifest
 from ops.files.outputs import CARD, DATA, REPORT, VERDICT, WORTH
@@ -29,7 +29,7 @@ from ops.machine.progress import Sink, ignore
 from ops.recipe.diffusion import PipelineSettings
 from ops.recipe.generator import OnnxSettings
 from ops.recipe.schema import Recipe
-from ops.recipe.stages import PUBLISHED_INPUTS
+from ops.recipe.stages import PUBLISHED_INPUTS, upstream
 from ops.recipe.unlabelled import list_shown
 from ops.remotes.torn_objects import remove_torn
 from ops.remotes.transfer import default_remote, find_faults, push
@@ -39,6 +39,7 @@ from ops.report.origin import find_origin
 from ops.report.worth import LOCAL
 from ops.sources.spec import load_source_spec
 from ops.stages.integrity import is_intact, require_intact
+from ops.stages.materialization import find_staleness
 from ops.stages.refused import read_refused
 from ops.stages.seen import Seen, read_seen
 from ops.stages.several import count_generators, read_part
@@ -47,6 +48,7 @@ from ops.stages.without_labels import WithoutLabels, read_without_labels
 from ops.workspaces.locks import exclusive
 from ops.workspaces.workspace import Workspace
 
+LAST = "verdict"  # of the stages whose outputs are published
 COMPARED = ("accept_rate", "mean_label_probability", "median_train_distance")  # of accepted_images, kept for diffs
 
 
@@ -66,6 +68,7 @@ def publish(workspace: Workspace, expansion: str) -> Publication:
 
     GeneratorNotUsed if nothing was generated because the generator has not learnt.
     """
+    workspace.load_recipe(expansion)  # a recipe that is gone is the user's mistake, and not the machine's
     written, recipe = workspace.recipe_path(expansion).read_bytes(), workspace.load_recipe(expansion)
     check()
     with at(f"in stage {PUBLISHED} of '{expansion}'"), exclusive(workspace, expansion, PUBLISHED):
@@ -150,6 +153,7 @@ def _has_own_weights(recipe: Recipe) -> bool:
 
 def _publish(workspace: Workspace, expansion: str, recipe: Recipe, written: bytes) -> Publication:
     """`written`: the recipe's file as it was read; a push takes long, and git must not get a later one."""
+    _require_current(workspace, expansion, recipe)
     inputs = [*PUBLISHED_INPUTS, *(["report"] if recipe.report.worth is not None else [])]
     require_intact(workspace, expansion, inputs)
     if refusal := find_refusal(workspace, expansion):
@@ -186,13 +190,24 @@ def _publish(workspace: Workspace, expansion: str, recipe: Recipe, written: byte
     write_json(_note_path(workspace, expansion), _describe_note(workspace, remote, fingerprint, pointer))
     tag = None
     if recipe.publish.commit and remote is not None:
-        if (path := workspace.recipe_path(expansion)).read_bytes() != written:
+        path = workspace.recipe_path(expansion)
+        if not path.exists() or path.read_bytes() != written:
             raise EnvironmentFault(
                 f"{path} was edited while '{expansion}' was published: the data is in the remote, and nothing was"
                 f" committed; run it again: growset run {expansion}"
             )
         tag = commit_publication(workspace, expansion, pointer)
     return Publication(read_manifest(target), reused, remote[0] if remote else None, sent, tag)
+
+
+def _require_current(workspace: Workspace, expansion: str, recipe: Recipe) -> None:
+    """UserError if an output does not follow from the recipe, whose text the publication's commit holds. The source is
+    taken as it was when it was read."""
+    for stage in (*upstream(LAST), LAST):
+        folder = workspace.output(expansion, stage)
+        known = read_manifest(folder)["inputs"].get("source") if (folder / MANIFEST).exists() else None
+        if stale := find_staleness(workspace, expansion, stage, recipe, known, files=False):
+            raise UserError(f"'{expansion}' is not published: {stage} {stale.why}; first run: growset run {expansion}")
 
 
 def is_published(
@@ -236,8 +251,8 @@ def is_published(
 def find_unpublished(workspace: Workspace, expansion: str, recipe: Recipe) -> str | None:
     """Why the present outputs are not published completely; None if they are.
 
-    No file is hashed, and neither DVC, which takes long to load, nor the remote is asked: the note that this workspace
-    makes after a push stands for both. GrowsetError or OSError if something cannot be read.
+    No file but the pointer is hashed, and neither DVC, which takes long to load, nor the remote is asked: the note that
+    this workspace makes after a push stands for both. GrowsetError or OSError if something cannot be read.
     """
     fingerprint = identify_publication(workspace, expansion, recipe)["fingerprint"]
     target, note = workspace.published(expansion), _note_path(workspace, expansion)

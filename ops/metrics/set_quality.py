@@ -161,7 +161,8 @@ def match_shares(labels: np.ndarray, like: np.ndarray, count: int, seed: int) ->
     if np.abs(sizes - wanted).max() * count < 1:
         return np.arange(len(labels))
     mixed = np.random.default_rng(seed).permutation(len(labels))
-    own = [mixed[labels[mixed] == label][: round(share * count)] for label, share in enumerate(wanted)]
+    each = np.diff(np.round(np.cumsum(wanted) * count), prepend=0.0).astype(int)  # `count` in all
+    own = [mixed[labels[mixed] == label][:most] for label, most in enumerate(each)]
     return np.sort(np.concatenate(own))
 
 
@@ -173,6 +174,7 @@ def _measure_part(
     if all(network.unseen is not None for network in networks):
         unseen_rows = [_choose(labels.train, label, network.unseen) for network in networks]
     count = min(limit, len(real_rows), len(generated_rows), *map(len, unseen_rows))
+    there, unseen_there = len(generated_rows), min(map(len, unseen_rows), default=0)
     if label is None:
         generated_rows, *unseen_rows = (
             rows[match_shares(of_side[rows], labels.held_out, count, seed)]
@@ -182,13 +184,12 @@ def _measure_part(
     names = [metric for metric in METRICS if metric != "authenticity"]
     if count < MIN_IMAGES:
         reason = (
-            f"{len(real_rows)} held-out and {len(generated_rows)} generated images"
-            + (f", {min(map(len, unseen_rows))} unseen training images" if unseen_rows else "")
+            f"{len(real_rows)} held-out and {there} generated images"
+            + (f", {unseen_there} unseen training images" if unseen_rows else "")
             + f"; at least {MIN_IMAGES} of each are needed"
         )
         return [
-            Measure(name, extractor, label, None, None, None, None, len(real_rows), len(generated_rows), reason)
-            for name in names
+            Measure(name, extractor, label, None, None, None, None, len(real_rows), there, reason) for name in names
         ]
     real_rows, generated_rows = (
         rows[draw_rows(of_side[rows], count, seed)]

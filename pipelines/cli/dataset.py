@@ -7,7 +7,8 @@ from typing import Any
 
 import click
 
-from ops.workspaces.workspace import Workspace
+from ops.errors import UserError
+from ops.workspaces.workspace import Workspace, suggest
 from pipelines.cli.options import as_json, complete_active, complete_recipe
 
 
@@ -22,8 +23,9 @@ def versions(open_workspace: Callable[[], Workspace], expansions: tuple[str, ...
 
     workspace = open_workspace()
     found = {name: describe_versions(workspace, name) for name in expansions or workspace.expansions}
-    for name in (name for name, known in found.items() if not known):
-        workspace.load_recipe(name, active=False)  # a name that is wrong is refused
+    available = workspace.available_recipes()
+    if wrong := next((name for name in expansions if not found[name] and name not in available), None):
+        raise UserError(f"there is no recipe '{wrong}', and no version of it; {suggest(wrong, available)}")
     click.echo(json.dumps(found)) if as_json else print_versions(found)
 
 

@@ -138,6 +138,9 @@ def test_a_recipe_that_is_edited_during_the_push_is_not_committed_as_what_made_t
     monkeypatch.setattr(ops.chain.publishing, "push", push_slowly)
     result = growset(with_remote, "materialize", "published_dataset", "digits")
     assert result.exit_code == 3 and "was edited while 'digits' was published" in result.output
+    monkeypatch.undo()
+    again = growset(with_remote, "materialize", "published_dataset", "digits")
+    assert again.exit_code == 2 and "'digits' is not published: mixed_dataset" in again.output
     assert run(with_remote, "git", "tag").stdout == ""
 
 

@@ -138,6 +138,8 @@ def test_nothing_published_yet(fresh_workspace: Path, edit_recipe: Callable[[Pat
     assert result.exit_code == 0 and "digits: nothing is published yet; run: growset run digits" in result.output
     result = growset(fresh_workspace, "versions", "digitz")
     assert result.exit_code == 2 and "there is no recipe 'digitz'" in result.output
+    (fresh_workspace / "recipes" / "digits.yaml").write_text("nosuchkey: 1\n")
+    assert growset(fresh_workspace, "versions").exit_code == 0, "a recipe that is being edited stops no list"
 
 
 def test_a_damaged_older_version_is_not_compared(workspace: Path) -> None:

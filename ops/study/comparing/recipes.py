@@ -144,16 +144,15 @@ def read_finished(workspace: Workspace, candidate: Candidate) -> Finished:
         float(recipe.mix.real_weight),
         sum(int(entry["bytes"]) for files in sizes for entry in files.values()),
         {stage: float(recorded[stage]) for stage in STAGES if stage in recorded},
-        _read_worth(workspace, name, verdict),
+        _read_worth(workspace, recipe, name, verdict),
     )
 
 
-def _read_worth(workspace: Workspace, name: str, verdict: Mapping[str, Any]) -> str | None:
-    """What the decisive difference is worth in labels, if a report of this verdict tells it."""
-    told, judged = workspace.output(name, "report"), read_manifest(workspace.output(name, LAST))["content"]
-    if not (told / WORTH).exists() or read_manifest(told)["inputs"].get(LAST) != judged:
+def _read_worth(workspace: Workspace, recipe: Recipe, name: str, verdict: Mapping[str, Any]) -> str | None:
+    """What the decisive difference is worth in labels, if the recipe asks and its report is current."""
+    if recipe.report.worth is None or find_staleness(workspace, name, "report", recipe, files=False):
         return None
-    rows = read_json(told / WORTH)["rows"]
+    rows = read_json(workspace.output(name, "report") / WORTH)["rows"]
     return str(rows[0]["told"]) if rows and verdict["challenger"] is not None else None
 
 

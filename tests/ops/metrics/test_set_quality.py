@@ -184,6 +184,13 @@ def test_rows_are_matched_to_the_shares_of_others(
     assert np.bincount(labels[rows], minlength=2).tolist() == kept
 
 
+@pytest.mark.parametrize("count", [49, 50, 140])
+def test_many_classes_lose_no_row_to_rounding(count: int) -> None:
+    labels = np.repeat(np.arange(100), np.where(np.arange(100) < 10, 40, 3))
+    rows = match_shares(labels, np.arange(100), count, seed=0)
+    assert len(rows) == count and np.bincount(labels[rows]).max() <= 2
+
+
 def test_references_use_only_training_images_that_the_network_did_not_see() -> None:
     train, train_labels = draw(1)
     features, labels = draw(3)

@@ -42,6 +42,9 @@ def workspace(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
     path.write_text(path.read_text().replace("images_per_class: 16", "images_per_class: 12"))
     path = found.recipe_path("poor")
     path.write_text(path.read_text().replace("real_weight: 4.0", "real_weight: 1.0"))
+    for name in ("good", "poor"):
+        path = found.recipe_path(name)
+        path.write_text(path.read_text().replace("examples_per_class: 2", "examples_per_class: 2, worth: {}"))
     leave_outputs(found, "good", GOOD, {"generator": 61.5, "verdict": 2.0})
     leave_outputs(found, "poor", POOR, {"verdict": 3.0})
     for name in ("good", "poor"):
