@@ -153,9 +153,9 @@ def _has_own_weights(recipe: Recipe) -> bool:
 
 def _publish(workspace: Workspace, expansion: str, recipe: Recipe, written: bytes) -> Publication:
     """`written`: the recipe's file as it was read; a push takes long, and git must not get a later one."""
-    _require_current(workspace, expansion, recipe)
     inputs = [*PUBLISHED_INPUTS, *(["report"] if recipe.report.worth is not None else [])]
     require_intact(workspace, expansion, inputs)
+    _require_current(workspace, expansion, recipe)
     if refusal := find_refusal(workspace, expansion):
         raise refusal
     identity = identify_publication(workspace, expansion, recipe)
