@@ -68,11 +68,10 @@ def publish(workspace: Workspace, expansion: str) -> Publication:
 
     GeneratorNotUsed if nothing was generated because the generator has not learnt.
     """
-    workspace.load_recipe(expansion)  # a recipe that is gone is the user's mistake, and not the machine's
-    written, recipe = workspace.recipe_path(expansion).read_bytes(), workspace.load_recipe(expansion)
+    recipe = workspace.load_recipe(expansion)
     check()
     with at(f"in stage {PUBLISHED} of '{expansion}'"), exclusive(workspace, expansion, PUBLISHED):
-        return _publish(workspace, expansion, recipe, written)
+        return _publish(workspace, expansion, recipe)
 
 
 def find_refusal(workspace: Workspace, expansion: str) -> GeneratorNotUsed | None:
@@ -151,8 +150,7 @@ def _has_own_weights(recipe: Recipe) -> bool:
     return tried or any((arm.real_weight, arm.beta) != (None, None) for arm in recipe.expanded.values())
 
 
-def _publish(workspace: Workspace, expansion: str, recipe: Recipe, written: bytes) -> Publication:
-    """`written`: the recipe's file as it was read; a push takes long, and git must not get a later one."""
+def _publish(workspace: Workspace, expansion: str, recipe: Recipe) -> Publication:
     inputs = [*PUBLISHED_INPUTS, *(["report"] if recipe.report.worth is not None else [])]
     require_intact(workspace, expansion, inputs)
     _require_current(workspace, expansion, recipe)
@@ -190,11 +188,10 @@ def _publish(workspace: Workspace, expansion: str, recipe: Recipe, written: byte
     write_json(_note_path(workspace, expansion), _describe_note(workspace, remote, fingerprint, pointer))
     tag = None
     if recipe.publish.commit and remote is not None:
-        path = workspace.recipe_path(expansion)
-        if not path.exists() or path.read_bytes() != written:
+        if workspace.load_recipe(expansion) != recipe:  # a push takes long
             raise EnvironmentFault(
-                f"{path} was edited while '{expansion}' was published: the data is in the remote, and nothing was"
-                f" committed; run it again: growset run {expansion}"
+                f"{workspace.recipe_path(expansion)} was edited while '{expansion}' was published: the data is in the"
+                f" remote, and nothing was committed; run it again: growset run {expansion}"
             )
         tag = commit_publication(workspace, expansion, pointer)
     return Publication(read_manifest(target), reused, remote[0] if remote else None, sent, tag)

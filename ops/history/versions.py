@@ -57,12 +57,10 @@ def list_versions(workspace: Workspace, expansion: str) -> list[Version]:
     A tag may lie on a later commit, if the pointer was committed by hand: it names the newest version of its bytes.
     """
     pointer = _pointer(expansion)
-    commits = _list_commits(workspace, pointer)
-    tags = _list_tags(workspace, expansion, pointer)
-    own = {commit: tag for tag, (commit, _) in reversed(tags.items())}
-    known, named = set(commits), set[str]()
-    later = {blob: tag for tag, (commit, blob) in reversed(tags.items()) if commit not in known}
-    versions = []
+    commits, tags = _list_commits(workspace, pointer), _list_tags(workspace, expansion)  # both newest first
+    own = {commit: tag for tag, commit in reversed(tags.items())}
+    later = {_find_blob(workspace, commit, pointer): tag for commit, tag in own.items() if commit not in commits}
+    versions, named = [], set[str]()
     for commit, (date, blob) in commits.items():
         tag = own.get(commit) or (later.get(blob) if blob not in named else None)
         named.add(blob)
@@ -87,13 +85,11 @@ def _list_commits(workspace: Workspace, pointer: str) -> dict[str, tuple[str, st
     return found
 
 
-def _list_tags(workspace: Workspace, expansion: str, pointer: str) -> dict[str, tuple[str, str]]:
-    """By tag of the expansion, newest first, its commit and the pointer's blob there."""
+def _list_tags(workspace: Workspace, expansion: str) -> dict[str, str]:
+    """The commit of each tag of the expansion, newest first."""
     layout = "%(refname:lstrip=2)%09%(if)%(*objectname)%(then)%(*objectname)%(else)%(objectname)%(end)"
     order = ("--sort=-version:refname", f"--format={layout}", f"refs/tags/{expansion}/")
-    lines = run_git(workspace.root, "for-each-ref", *order).splitlines()
-    pairs = (line.split("\t") for line in lines)
-    return {tag: (commit, _find_blob(workspace, commit, pointer)) for tag, commit in pairs}
+    return dict(line.split("\t") for line in run_git(workspace.root, "for-each-ref", *order).splitlines())
 
 
 def _find_blob(workspace: Workspace, commit: str, pointer: str) -> str:

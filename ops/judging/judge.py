@@ -20,6 +20,7 @@ from ops.datasets.axes import to_nchw
 from ops.likeness.copies import References, find_distinct, fit_references, measure_copies
 from ops.metrics.frechet import Gaussian, fit_gaussian, frechet_distance
 from ops.metrics.manifold import NEIGHBOURS, Manifold, compare_manifolds, fit_manifold
+from ops.metrics.shares import weigh_shares
 
 if TYPE_CHECKING:
     from ops.datasets.pixels import PixelDataset
@@ -131,7 +132,7 @@ class Judge:
             rows = np.flatnonzero(folds == fold)
             unseen = scorer.fold_features(fold, train[torch.from_numpy(rows)])
             labels = np.asarray(train_labels)[rows]
-            weights = None if held_out_labels is None else _weigh(labels, held_out_labels)
+            weights = None if held_out_labels is None else weigh_shares(labels, held_out_labels)
             self._real.append(_RealFeatures(fit_gaussian(features), manifold, unseen, labels, weights))
         self._floors: dict[int, float] = {}
         self._train, self._folds = train, folds
@@ -247,16 +248,6 @@ def _check_images(images: Tensor, kind: str, shape: tuple[int, ...]) -> tuple[in
         wanted = f"uint8 [n, {', '.join(map(str, shape))}]" if len(shape) == 3 else "uint8 [n, C, H, W]"
         raise ValueError(f"{kind} images are {images.dtype} {list(images.shape)}; allowed: {wanted}")
     return shape
-
-
-def _weigh(labels: np.ndarray, like: np.ndarray) -> np.ndarray | None:
-    """Weights float64 of labels [n] that give them the class shares of `like` [m]; None where these are alike, to less
-    than one image, or where the two have no class in common."""
-    classes = int(max(labels.max(), like.max())) + 1
-    own, wanted = (np.bincount(each, minlength=classes) / len(each) for each in (labels, like))
-    if np.abs(own - wanted).max() * len(labels) < 1 or not (own * wanted).any():
-        return None
-    return np.asarray((wanted / np.maximum(own, 1 / len(labels)))[labels])
 
 
 def _mean_distance(

@@ -18,6 +18,7 @@ from ops.metrics.authenticity import find_authentic
 from ops.metrics.frechet import estimate_frechet
 from ops.metrics.kernel import KernelSet, estimate_kernel_distance, fit_kernel
 from ops.metrics.manifold import NEIGHBOURS, Manifold, find_members, fit_manifold
+from ops.metrics.shares import match_shares
 from ops.metrics.vendi import estimate_vendi
 from ops.statistics.intervals import Estimate, average, find_interval, find_share_interval
 
@@ -149,21 +150,6 @@ def draw_rows(labels: np.ndarray, count: int, seed: int) -> np.ndarray:
     mixed = np.random.default_rng(seed).permutation(len(labels))
     ordered = mixed[np.argsort(labels[mixed], kind="stable")]
     return np.sort(ordered[(np.arange(count) * 2 + 1) * len(labels) // (2 * count)])
-
-
-def match_shares(labels: np.ndarray, like: np.ndarray, count: int, seed: int) -> np.ndarray:
-    """Rows of labels [n], sorted int64, in the classes' shares of `like` [m]: `count`, fewer where a class has too few.
-
-    All rows where the shares are alike, to less than one image of `count`. Drawn with `seed`, without repeats.
-    """
-    classes = int(max(labels.max(initial=0), like.max(initial=0))) + 1
-    sizes, wanted = (np.bincount(each, minlength=classes) / max(len(each), 1) for each in (labels, like))
-    if np.abs(sizes - wanted).max() * count < 1:
-        return np.arange(len(labels))
-    mixed = np.random.default_rng(seed).permutation(len(labels))
-    each = np.diff(np.round(np.cumsum(wanted) * count), prepend=0.0).astype(int)  # `count` in all
-    own = [mixed[labels[mixed] == label][:most] for label, most in enumerate(each)]
-    return np.sort(np.concatenate(own))
 
 
 def _measure_part(

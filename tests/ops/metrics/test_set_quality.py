@@ -17,7 +17,6 @@ from ops.metrics.set_quality import (
     Measure,
     NetworkFeatures,
     draw_rows,
-    match_shares,
     measure_set,
 )
 
@@ -163,32 +162,6 @@ def test_a_perfect_generator_of_equal_classes_scores_as_the_real_images_of_a_lon
         one = named[metric]
         assert one.value is not None and one.reference is not None and one.low is not None and one.high is not None
         assert abs(one.value - one.reference) < one.high - one.low
-
-
-@pytest.mark.parametrize(
-    ("sizes", "like", "count", "kept"),
-    [
-        ([100, 100], [75, 25], 80, [60, 20]),
-        ([100, 5], [50, 50], 40, [20, 5]),  # as many as there are
-        ([100, 0], [50, 50], 40, [20, 0]),
-        ([30, 30], [100, 100], 40, [30, 30]),  # alike: all
-        ([0, 50], [50, 0], 20, [0, 0]),
-    ],
-)
-def test_rows_are_matched_to_the_shares_of_others(
-    sizes: list[int], like: list[int], count: int, kept: list[int]
-) -> None:
-    labels = np.random.default_rng(0).permutation(np.repeat([0, 1], sizes))
-    rows = match_shares(labels, np.repeat([0, 1], like), count, seed=4)
-    assert len(set(rows.tolist())) == len(rows) and np.all(np.diff(rows) > 0)
-    assert np.bincount(labels[rows], minlength=2).tolist() == kept
-
-
-@pytest.mark.parametrize("count", [49, 50, 140])
-def test_many_classes_lose_no_row_to_rounding(count: int) -> None:
-    labels = np.repeat(np.arange(100), np.where(np.arange(100) < 10, 40, 3))
-    rows = match_shares(labels, np.arange(100), count, seed=0)
-    assert len(rows) == count and np.bincount(labels[rows]).max() <= 2
 
 
 def test_references_use_only_training_images_that_the_network_did_not_see() -> None:
